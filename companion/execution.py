@@ -1,0 +1,313 @@
+"""How Make runs notebooks: jupytext, then papermill in a build folder, then the record; only what is out of date.
+
+python -m companion.execution --profile laptop --only mosaic
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import nbformat
+from nbformat import NotebookNode
+
+from companion import pairs, profiles, record, report
+from companion.claims.rows import SOURCES
+from companion.fingerprint import PACKAGE, digest, module_digest, package_modules, with_imports
+from companion.run import RESULTS, root
+from companion.scaleout import jobs_allowed
+
+# Seconds a cell may take; a paper run may take days.
+CELL_TIMEOUT = {"smoke": 300, "laptop": 3600, "paper": None}
+START_SECONDS = 8  # of a kernel with torch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run of notebooks is asked for, checked and resolved."""
+
+    profile: str
+    device: str
+    scale: str
+    results: str
+    jobs: int
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that `companion.run.Run` reads in the kernel."""
+        return {
+            "COMPANION_HEADLESS": "1",
+            "COMPANION_ROOT": str(root()),
+            "COMPANION_OUTPUT": str(root() / "figures"),
+            "COMPANION_SCALE": self.scale,
+            "COMPANION_RESULTS": self.results,
+            "COMPANION_JOBS": str(self.jobs),
+            "PYTHONHASHSEED": "0",
+        }
+
+
+def notebooks(only: str = "") -> list[str]:
+    """Return the sections that have a notebook, in the order of the papers.
+
+    Parameters
+    ----------
+    only : str
+        Sections or sources, separated by spaces or commas; all notebooks if empty.
+
+    Raises
+    ------
+    ValueError
+        If a part names no notebook; says what there is.
+    """
+    found = [path.relative_to(root() / "notebooks") for path in (root() / "notebooks").glob("*/*.py")]
+    sections = sorted((path.with_suffix("").as_posix() for path in found), key=_reading_order)
+    wanted = only.replace(",", " ").split()
+    for part in wanted:
+        if not any(part in (section, section.partition("/")[0]) for section in sections):
+            there = sorted({section.partition("/")[0] for section in sections}, key=SOURCES.index) + sections
+            raise ValueError(f"ONLY names {part!r}, which is no notebook; there are {', '.join(there)}")
+    return [name for name in sections if not wanted or {name, name.partition("/")[0]} & set(wanted)]
+
+
+def _reading_order(section: str) -> tuple[int, str]:
+    source = section.partition("/")[0]
+    return SOURCES.index(source) if source in SOURCES else len(SOURCES), section
+
+
+def execute(section: str, settings: Settings, parameters: dict[str, Any] | None = None) -> NotebookNode:
+    """Run one notebook in the build folder and return it as executed.
+
+    A copy stays there, partly executed if a cell raised.
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit.
+    papermill.PapermillExecutionError, nbclient.exceptions.CellTimeoutError, DeadKernelError
+        If a cell raises, takes too long, or the kernel dies.
+    """
+    import papermill
+
+    given = {"profile": settings.profile, "device": settings.device} | (parameters or {})
+    notebook = pairs.read_source(_source(section))
+    pairs.check_parameters(notebook, given)
+    target = root() / "build" / "runs" / settings.profile / f"{section}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prepared = target.with_name(f"{target.stem}.prepared.ipynb")
+    nbformat.write(notebook, prepared)
+    with _environment(settings.environment()):
+        return papermill.execute_notebook(
+            str(prepared),
+            str(target),
+            given,
+            kernel_name="python3",
+            cwd=str(_source(section).parent),
+            execution_timeout=CELL_TIMEOUT[settings.profile],
+            progress_bar=False,
+            stderr_file=sys.stderr,
+        )
+
+
+def inputs_digest(section: str, settings: Settings) -> str:
+    """Digest of all that a notebook's outputs depend on: its source, the modules it imports, claims and settings."""
+    source = _source(section).read_text(encoding="utf-8")
+    code = "\n".join(cell.source for cell in pairs.read_source(_source(section)).cells if cell.cell_type == "code")
+    modules = {name: module_digest(name) for name in sorted(_imported(code))}
+    claims = package_modules()["companion.claims.rows"].with_name(f"{section.partition('/')[0]}.csv")
+    asked = [settings.profile, settings.device, settings.scale, settings.results]
+    return digest([source, modules, claims.read_bytes(), record.versions(), asked])
+
+
+def _imported(code: str) -> set[str]:
+    named = {"companion.run"}
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            named |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+    known = package_modules()
+    rooms = tuple(f"{name}." for name in named if name in known and name != PACKAGE)
+    return with_imports({name for name in known if name in named or name.startswith(rooms)})
+
+
+def _stamp(section: str, settings: Settings) -> Path:
+    return root() / "build" / "stamps" / settings.profile / f"{section}.json"
+
+
+def _outputs(section: str, settings: Settings) -> dict[str, str]:
+    """Return the digest of every file that a run of the notebook leaves."""
+    folder = root() / "figures" / settings.profile / section
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    if settings.profile == "laptop":
+        files += [path for path in [_source(section).with_suffix(".ipynb")] if path.exists()]
+    return {path.relative_to(root()).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def up_to_date(section: str, settings: Settings) -> bool:
+    """Tell whether a run would change nothing: same inputs as the last good run here, and its files untouched."""
+    try:
+        stamp = json.loads(_stamp(section, settings).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return stamp == {"inputs": inputs_digest(section, settings), "outputs": _outputs(section, settings)}
+
+
+def run_one(section: str, settings: Settings) -> str:
+    """Run one notebook, publish it if it is a full laptop run, and return what to tell about it."""
+    lock = root() / "build" / "locks" / f"{section.replace('/', '.')}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(lock):  # a second `make figures` waits here and then finds it done
+        if up_to_date(section, settings):
+            return "up to date"
+        started = time.monotonic()
+        inputs = inputs_digest(section, settings)
+        folder = root() / "figures" / settings.profile / section
+        executed = execute(section, settings)
+        written = folder / record.NAME
+        if not written.exists():
+            raise RuntimeError(f"{section} left no record; its last code cell must be run.finish()")
+        if settings.profile == "laptop" and not settings.scale and settings.results == "compute":
+            pairs.publish(_source(section), executed)
+        stamp = _stamp(section, settings)
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(json.dumps({"inputs": inputs, "outputs": _outputs(section, settings)}), encoding="utf-8")
+        return f"{(time.monotonic() - started) / 60:.1f} min, {_units(executed)}"
+
+
+def _units(executed: NotebookNode) -> str:
+    """Add up what the sweeps said on stderr (the record is not rewritten where nothing changed)."""
+    computed = read_back = 0
+    for cell in executed.cells:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                for line in output.text.splitlines():
+                    words = line.replace(",", "").split()
+                    if words[2:4] == ["units", "computed"]:
+                        computed, read_back = computed + int(words[1]), read_back + int(words[4])
+    return f"{computed} units computed, {read_back} read back"
+
+
+def expected_minutes(section: str, settings: Settings) -> float | None:
+    """Return about how long a run from nothing takes, from the last record of this profile; None if there is none."""
+    path = root() / "figures" / settings.profile / section / record.NAME
+    if not path.exists():
+        return None
+    return (json.loads(path.read_text(encoding="utf-8"))["compute_seconds"] / settings.jobs + START_SECONDS) / 60
+
+
+def run_all(sections: list[str], settings: Settings) -> int:
+    """Run notebooks one after the other; a failing one does not stop the others. Return the exit code."""
+    waiting = [section for section in sections if not up_to_date(section, settings)]
+    estimates = [expected_minutes(section, settings) for section in waiting]
+    known = sum(minutes for minutes in estimates if minutes is not None)
+    unknown = "" if None not in estimates else f", and {estimates.count(None)} never timed"
+    _say(
+        f"{settings.profile} on {settings.device}, {settings.jobs} jobs: {len(waiting)} notebooks to run, "
+        f"{len(sections) - len(waiting)} up to date; about {known:.0f} min from nothing{unknown}"
+    )
+    failed: dict[str, str] = {}
+    for place, section in enumerate(waiting, start=1):
+        try:
+            told = run_one(section, settings)
+        except KeyboardInterrupt:
+            _say(f"interrupted at {section}; every finished unit is kept, `make figures` goes on from there")
+            return 130
+        except Exception as error:
+            failed[section] = _sentence(error)
+            told = f"FAILED: {failed[section]}"
+        _say(f"[{place}/{len(waiting)}] {section}: {told}")
+    report.write(settings.profile)
+    for section in failed:
+        kept = Path("build") / "runs" / settings.profile / f"{section}.ipynb"
+        _say(f"failed: {section}; the partly executed notebook is {kept}")
+    return 1 if failed else 0
+
+
+def _sentence(error: Exception) -> str:
+    name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+    first = str(value).strip().splitlines()
+    return f"{name}: {first[0] if first else 'no message'}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _source(section: str) -> Path:
+    return root() / "notebooks" / f"{section}.py"
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables for the kernels that are started inside."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def settings_from(profile: str, device: str, scale: str, results: str, jobs: str) -> Settings:
+    """Check and resolve what was asked for.
+
+    Raises
+    ------
+    ValueError
+        With one sentence that names what is allowed.
+    """
+    if results not in RESULTS:
+        raise ValueError(f"RESULTS is one of {', '.join(RESULTS)}, not {results!r}")
+    profiles.parse_overrides(scale)
+    device = profiles.resolve_device(device or "auto")
+    profile = profiles.resolve_profile(profile or "auto", device)
+    # The units of a smoke run are shorter than the start of a worker.
+    allowed = 1 if profile == "smoke" and not jobs else jobs_allowed(jobs or None)
+    return Settings(profile, device, " ".join(scale.split()), results, allowed)
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    """Run what the command line asks for and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m companion.execution", description=__doc__.splitlines()[0])
+    for name in ("profile", "device", "only", "scale", "jobs"):
+        parser.add_argument(f"--{name}", default="")
+    parser.add_argument("--results", default="compute")
+    parser.add_argument("--check-pairs", action="store_true", help="only check that .py and .ipynb are in step")
+    parser.add_argument("--bring-in-step", action="store_true", help="only write the .ipynb anew from the .py")
+    asked = parser.parse_args(None if arguments is None else list(arguments))
+    try:
+        sections = notebooks(asked.only)
+        if asked.check_pairs:
+            problems = [problem for section in sections if (problem := pairs.out_of_step(_source(section)))]
+            _say("\n".join(problems) or f"{len(sections)} pairs of notebooks are in step")
+            return 1 if problems else 0
+        if asked.bring_in_step:
+            changed = [section for section in sections if pairs.bring_in_step(_source(section))]
+            _say(f"{len(changed)} of {len(sections)} notebooks brought in step: {', '.join(changed) or 'none'}")
+            return 0
+        settings = settings_from(asked.profile, asked.device, asked.scale, asked.results or "compute", asked.jobs)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    warnings.filterwarnings("ignore", module="papermill|nbclient|jupyter_client|traitlets")
+    return run_all(sections, settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,356 @@
+"""What the result of a unit depends on, found by reading the unit.
+
+A unit's dependencies are its syntax tree, the notebook functions and plain values that it names, the attributes of
+`scale` that it reads, and the syntax trees of the package modules that its names come from together with those that
+these import. Docstrings, comments and layout are no part of a syntax tree here; neither is anything the unit does not
+reach, so a new model file or a changed plot leaves finished results valid.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import dis
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import linecache
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+PACKAGE = "companion"
+# What these hand on is checked against SHA-256 sums that stand in the modules that call them.
+VERIFIED = frozenset({"companion.data.download"})
+
+
+class Undeclared(TypeError):
+    """A unit uses something whose influence on the result cannot be told."""
+
+
+class Scale(types.SimpleNamespace):
+    """The settings of a profile, read as attributes: `scale.epochs`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dependencies:
+    """Everything but the arguments that a unit's result depends on.
+
+    Attributes
+    ----------
+    code : dict
+        Digest of the syntax tree, or of the value, of every notebook name used, by name.
+    modules : dict
+        Digest of every package module reached, by module name.
+    scale : dict
+        The attributes of `scale` that are read, with their values.
+    names : frozenset of str
+        The package's functions and classes that are named directly, as "module.name".
+    """
+
+    code: dict[str, str]
+    modules: dict[str, str]
+    scale: dict[str, Any]
+    names: frozenset[str]
+
+    def digest(self) -> str:
+        """Return one digest of all of it."""
+        return digest([self.code, self.modules, self.scale])
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 digest of a plain value (numbers, strings, arrays, and lists, tuples, dicts, sets of them)."""
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()
+
+
+def dependencies(unit: Callable[..., Any]) -> Dependencies:
+    """Read `unit` and all that it reaches.
+
+    Raises
+    ------
+    Undeclared
+        If the unit uses a value that has no digest, such as a Run or an open file; says which.
+    """
+    reader = _Reader()
+    reader.function(unit.__name__, unit)
+    scale = {name: getattr(reader.scale, name) for name in sorted(reader.scale_attributes)}
+    modules = {name: module_digest(name) for name in sorted(with_imports(reader.modules))}
+    return Dependencies(dict(sorted(reader.code.items())), modules, scale, frozenset(reader.names))
+
+
+@functools.cache
+def module_digest(module: str) -> str:
+    """Return the digest of the syntax tree of a package module, docstrings left out."""
+    return hashlib.sha256(_dump(_module_tree(module)).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    """Spell a plain value so that equal spelling means equal value and type."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return f"{type(value).__name__}:{json.dumps(value)}"
+    if isinstance(value, Path | torch.dtype | torch.device):
+        return f"{type(value).__name__}:{value}"
+    if isinstance(value, bytes):
+        return f"bytes:{hashlib.sha256(value).hexdigest()}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}[{','.join(map(_canonical, value))}]"
+    if isinstance(value, set | frozenset):
+        return f"set[{','.join(sorted(map(_canonical, value)))}]"
+    if isinstance(value, range):
+        return f"range:{value.start},{value.stop},{value.step}"
+    if isinstance(value, dict):
+        return "dict[" + ",".join(f"{_canonical(key)}={_canonical(item)}" for key, item in value.items()) + "]"
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return f"array:{value.dtype},{value.shape},{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+    if isinstance(value, pd.DataFrame):
+        return "table[" + ",".join(f"{name}={_canonical(column)}" for name, column in value.items()) + "]"
+    if isinstance(value, pd.Series):
+        return f"series:{_canonical(value.to_list())}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return f"{type(value).__name__}:{_canonical(dataclasses.asdict(value))}"
+    raise Undeclared(f"a {type(value).__name__} has no digest; plain numbers, strings, arrays and collections have")
+
+
+class _Reader:
+    """Collects what functions reach; every function, class and value is read once."""
+
+    def __init__(self) -> None:
+        self.code: dict[str, str] = {}
+        self.modules: set[str] = set()
+        self.names: set[str] = set()
+        self.scale: Scale = Scale()
+        self.scale_attributes: set[str] = set()
+        self._seen: dict[int, Any] = {}  # the objects themselves, so that no id is used twice
+
+    def function(self, name: str, function: Any) -> None:
+        """Read a function or class of a notebook: its own tree, then everything that it names."""
+        function = inspect.unwrap(function)
+        if id(function) in self._seen:
+            return
+        self._seen[id(function)] = function
+        tree = _tree_of(function)
+        self._enter(name, hashlib.sha256(_dump(tree).encode()).hexdigest())
+        chains = _chains(tree)
+        for outside, value in _outside_names(function):
+            self.value(outside, value, chains.get(outside, {()}))
+
+    def value(self, name: str, value: Any, chains: set[tuple[str, ...]]) -> None:
+        """Read what stands behind a name; `chains` are the attributes taken of it (`models.LeNet5` gives LeNet5)."""
+        if isinstance(value, Scale):
+            self.scale = value
+            taken = {chain[0] for chain in chains if chain}
+            self.scale_attributes |= taken if all(chains) else set(vars(value))
+        elif isinstance(value, types.ModuleType):
+            self._module(name, value, chains)
+        elif isinstance(value, functools.partial):
+            self.value(f"{name}.func", value.func, {()})
+            self._plain(name, [list(value.args), value.keywords])
+        elif isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+            self._defined(name, value)
+        elif id(value) not in self._seen:
+            self._seen[id(value)] = value
+            self._plain(name, value)
+
+    def _plain(self, name: str, value: Any) -> None:
+        try:
+            self._enter(name, digest(value))
+        except Undeclared:
+            raise Undeclared(
+                f"the unit uses {name!r}, a {type(value).__name__}: its influence on the result cannot be told; "
+                "hand it over as a plain argument, or build it inside the unit"
+            ) from None
+
+    def _enter(self, name: str, value: str) -> None:
+        while name in self.code and self.code[name] != value:  # the same name in two scopes
+            name += "'"
+        self.code[name] = value
+
+    def _defined(self, name: str, value: Any) -> None:
+        """Read a function or class: a package's by its module, a notebook's by its tree, a library's by its name."""
+        module = getattr(value, "__module__", None) or "builtins"
+        if module.partition(".")[0] == PACKAGE:
+            self.modules.add(module)
+            self.names.add(f"{module}.{value.__name__}")
+        elif _is_library(module):
+            self._enter(name, f"{module}.{value.__qualname__}")
+        else:
+            self.function(name, value)
+
+    def _module(self, name: str, module: types.ModuleType, chains: set[tuple[str, ...]]) -> None:
+        if module.__name__.partition(".")[0] == PACKAGE:
+            for chain in chains:
+                self._package_name(module, chain)
+        elif not _is_library(module.__name__):
+            self._enter(name, hashlib.sha256(_dump(ast.parse(inspect.getsource(module))).encode()).hexdigest())
+
+    def _package_name(self, module: types.ModuleType, chain: tuple[str, ...]) -> None:
+        """Follow `module.a.b` to the module in which what it means is defined."""
+        for position, attribute in enumerate(chain):
+            target = getattr(module, attribute)
+            if isinstance(target, types.ModuleType):
+                module = target
+            elif isinstance(target, type | types.FunctionType):
+                return self._defined(chain[position], target)
+            else:  # a constant does not know its home, but the room that hands it on does
+                return self.modules.add(_handed_on(module.__name__).get(attribute, module.__name__))
+        inside = f"{module.__name__}."  # handed on whole: everything in it may matter
+        self.modules |= {name for name in package_modules() if name == module.__name__ or name.startswith(inside)}
+
+
+def _is_library(module: str) -> bool:
+    """Tell installed modules from notebooks and scripts, whose functions can change under our hands."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+        return top != "__main__"
+    spec = None if top == "__main__" else importlib.util.find_spec(top)
+    return spec is not None and (spec.origin is None or "site-packages" in spec.origin)
+
+
+def _outside_names(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the global and enclosing names that a function (or the methods of a class) uses, with their values."""
+    if isinstance(function, type):
+        for base in function.__bases__:
+            yield base.__name__, base
+        for member in vars(function).values():
+            member = getattr(member, "__func__", member)
+            if isinstance(member, types.FunctionType):
+                yield from _outside_names(member)
+        return
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name != "__class__":
+            yield name, cell.cell_contents
+    for name in sorted(_global_names(function.__code__) & function.__globals__.keys()):
+        yield name, function.__globals__[name]
+    # A default is worked out where the function is defined; the tree shows only how.
+    for position, default in enumerate(function.__defaults__ or ()):
+        yield f"{function.__name__} default {position}", default
+    for name, default in (function.__kwdefaults__ or {}).items():
+        yield f"{function.__name__} default {name}", default
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    names = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _global_names(constant)
+    return names
+
+
+def _tree_of(function: Any) -> ast.AST:
+    try:
+        if isinstance(function, type):
+            return _class_tree(function)
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, StopIteration):
+        raise Undeclared(
+            f"the source of {getattr(function, '__name__', function)!r} cannot be read on its own; "
+            "define it with `def` or `class` in a cell or a file"
+        ) from None
+
+
+def _class_tree(cls: type) -> ast.AST:
+    """Find a class in the cell of one of its methods: `inspect` cannot find classes of a notebook."""
+    members = (getattr(member, "__func__", member) for member in vars(cls).values())
+    filename = next(member.__code__.co_filename for member in members if isinstance(member, types.FunctionType))
+    tree = ast.parse("".join(linecache.getlines(filename)))
+    return next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+
+
+def _chains(tree: ast.AST) -> dict[str, set[tuple[str, ...]]]:
+    """Return, per name, the chains of attributes taken of it; () where the bare name is used."""
+    chains: dict[str, set[tuple[str, ...]]] = {}
+
+    def visit(node: ast.AST, attributes: tuple[str, ...]) -> None:
+        if isinstance(node, ast.Attribute):
+            visit(node.value, (node.attr, *attributes))
+        elif isinstance(node, ast.Name):
+            chains.setdefault(node.id, set()).add(attributes)
+        else:
+            for child in ast.iter_child_nodes(node):
+                visit(child, ())
+
+    visit(tree, ())
+    return chains
+
+
+def _dump(tree: ast.AST) -> str:
+    """Spell a syntax tree without docstrings and positions."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+        ):
+            node.body = body[1:]
+    return ast.dump(tree)
+
+
+@functools.cache
+def package_modules() -> dict[str, Path]:
+    """Return the source file of every module of the package, by module name."""
+    spec = importlib.util.find_spec(PACKAGE)
+    root = Path(spec.origin).parent  # type: ignore[union-attr, arg-type]
+    names = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root.parent).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+def _module_tree(module: str) -> ast.Module:
+    return ast.parse(package_modules()[module].read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _imports(module: str) -> frozenset[str]:
+    """Return the package modules that a module imports; `from companion.data import images` names one, too."""
+    named: set[str] = set()
+    for node in ast.walk(_module_tree(module)):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            named |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(named & package_modules().keys())
+
+
+def with_imports(modules: set[str]) -> set[str]:
+    """Return the modules with all that they import, directly or not.
+
+    Rooms (`__init__` files) only hand on names: what is used of them has been followed home already, and package
+    modules import one another by file.
+    """
+    reached: set[str] = set()
+    waiting = set(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in reached and module not in VERIFIED and not _is_room(module):
+            reached.add(module)
+            waiting |= _imports(module)
+    return reached
+
+
+@functools.cache
+def _handed_on(room: str) -> dict[str, str]:
+    """Return the home module of every name that an `__init__` hands on."""
+    return {
+        alias.asname or alias.name: node.module
+        for node in _module_tree(room).body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+def _is_room(module: str) -> bool:
+    return package_modules()[module].name == "__init__.py"

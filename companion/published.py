@@ -1,0 +1,77 @@
+"""Sweep tables as files beside the figures: small, exact, and written only when their content changes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+LIMIT_BYTES = 2_000_000  # for all the tables of one notebook
+_NOTE = b"companion"
+
+
+def write_table(path: Path, table: pd.DataFrame, digest: str) -> bool:
+    """Write a table whose cells are plain values or numeric arrays, unless the file holds this digest already.
+
+    Returns
+    -------
+    bool
+        Whether the file was written.
+
+    Raises
+    ------
+    TypeError
+        If the arrays of a column differ in shape.
+    """
+    if path.exists() and _note(pq.read_schema(path)).get("digest") == digest:
+        return False
+    arrays = {name: _array_column(name, column) for name, column in table.items() if _holds_arrays(column)}
+    flat = {name: pa.array([row.ravel() for row in block]) for name, block in arrays.items()}
+    columns = {name: flat[name] if name in flat else pa.array(column) for name, column in table.items()}
+    shapes = {name: list(block.shape[1:]) for name, block in arrays.items()}
+    contents = pa.table(columns)
+    contents = contents.replace_schema_metadata({_NOTE: json.dumps({"digest": digest, "shapes": shapes}).encode()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    pq.write_table(contents, partial, compression="zstd")
+    partial.replace(path)
+    return True
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, str]:
+    """Return a table written by `write_table`, as it was, and its digest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was not published; says how to compute it.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no published results at {path}; RESULTS=compute computes them")
+    contents = pq.read_table(path)
+    note = _note(contents.schema)
+    table = contents.to_pandas()
+    for name, shape in note["shapes"].items():
+        table[name] = [np.asarray(cell).reshape(shape) for cell in table[name]]
+    return table, note["digest"]
+
+
+def _note(schema: pa.Schema) -> dict:
+    return json.loads((schema.metadata or {}).get(_NOTE, b"{}"))
+
+
+def _holds_arrays(column: pd.Series) -> bool:
+    return column.dtype == object and len(column) > 0 and isinstance(column.iloc[0], np.ndarray)
+
+
+def _array_column(name: str, column: pd.Series) -> np.ndarray:
+    try:
+        return np.stack(column.to_list())
+    except ValueError:
+        shapes = sorted({np.shape(cell) for cell in column})
+        raise TypeError(f"the arrays of {name!r} have the shapes {shapes}; published arrays have one shape") from None

@@ -1,0 +1,382 @@
+"""A notebook's run: its scale, its sweeps, and what it leaves behind.
+
+Nothing reaches the output folder before `Run.finish`, so a notebook that fails halfway leaves the last good figures.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Image
+from matplotlib.figure import Figure
+
+from companion import claims, profiles, published, record
+from companion.claims import text
+from companion.data.images import SHA256
+from companion.fingerprint import Scale, dependencies, digest
+from companion.scaleout import jobs_allowed
+from companion.store import Store
+from companion.sweep import Point, Unit, grid, sweep
+
+DPI = 110
+IMAGES = "companion.data.images"
+RESULTS = ("compute", "published")
+
+
+def root() -> Path:
+    """Return the root of the project: COMPANION_ROOT, else the folder that holds the package."""
+    return Path(os.environ.get("COMPANION_ROOT") or Path(__file__).parent.parent).resolve()
+
+
+def _folder(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or root() / default)
+
+
+class Run:
+    """One run of one notebook.
+
+    Parameters
+    ----------
+    section : str
+        The notebook as "source/name", for instance "mosaic/averaging_noise".
+    profile : str
+        "smoke", "laptop", "paper", or "auto": COMPANION_PROFILE, else by the device.
+    device : str
+        "cpu", "cuda" or "auto".
+    seed : int
+        First of the seeds that `seeds` hands out.
+
+    Attributes
+    ----------
+    profile, device : str
+        As resolved.
+    reduced : bool
+        Whether a setting of the profile was overridden.
+
+    Notes
+    -----
+    Under `make figures` the outputs go to figures/<profile>/<section>. Anywhere else (JupyterLab, a test) they go to
+    build/lab, so that playing with a notebook never touches what is committed.
+    """
+
+    def __init__(self, section: str, *, profile: str = "auto", device: str = "auto", seed: int = 0) -> None:
+        source, _, name = section.partition("/")
+        if source not in claims.SOURCES or not name:
+            raise ValueError(
+                f"a section is written source/name with a source of {', '.join(claims.SOURCES)}, not {section!r}"
+            )
+        self.section = section
+        self.device = profiles.resolve_device(device)
+        self.profile = profiles.resolve_profile(profile, self.device)
+        self.first_seed = seed
+        self.reduced = False
+        self.results = os.environ.get("COMPANION_RESULTS") or "compute"
+        if self.results not in RESULTS:
+            raise ValueError(f"RESULTS is one of {', '.join(RESULTS)}, not {self.results!r}")
+        self.folder = _folder("COMPANION_OUTPUT", "build/lab") / self.profile / section
+        self._published = root() / "figures" / self.profile / section
+        self._parameters = {"profile": profile, "device": device, "seed": seed}
+        self._scale = Scale()
+        self._seeds = 0
+        self._started = time.perf_counter()
+        self._sweeps: dict[str, Any] = {}
+        self._data: dict[str, Any] = {}
+        self._files: dict[str, bytes] = {}
+        self._figures: list[dict[str, Any]] = []
+        self._tables: list[dict[str, Any]] = []
+        self._claims: dict[str, dict[str, Any]] = {}
+
+    def scale(self, **settings: dict[str, Any]) -> Scale:
+        """Return the settings of this run's profile, read as attributes.
+
+        Parameters
+        ----------
+        smoke, laptop, paper : dict
+            The same settings for each profile. COMPANION_SCALE ("seeds=1 epochs=100") overrides single ones.
+
+        Raises
+        ------
+        ValueError
+            If a profile is absent, settings differ between profiles, or an override does not fit.
+        """
+        if set(settings) != set(profiles.PROFILES):
+            raise ValueError(f"a scale is given for {', '.join(profiles.PROFILES)}, not for {', '.join(settings)}")
+        overrides = os.environ.get("COMPANION_SCALE", "")
+        if self.results == "published":  # the tables were made at the scale that their record tells
+            made = json.loads((self._published / record.NAME).read_text(encoding="utf-8"))
+            self._scale, self.reduced = Scale(**made["scale"]), made["reduced"]
+        else:
+            self._scale, self.reduced = profiles.choose_scale(self.profile, overrides, settings)
+        return self._scale
+
+    def seeds(self, n: int) -> list[int]:
+        """Return n seeds, beginning with the run's own."""
+        self._seeds = max(self._seeds, n)
+        return list(range(self.first_seed, self.first_seed + n))
+
+    def sweep(
+        self,
+        unit: Unit,
+        points: Iterable[Point] | None = None,
+        *,
+        batch: str | None = None,
+        name: str | None = None,
+        **arguments: Any,
+    ) -> pd.DataFrame:
+        """Return the results of `unit` over every combination of the arguments, as a tidy table.
+
+        Parameters
+        ----------
+        unit : callable
+            See `companion.sweep.sweep`.
+        points : iterable of dict, optional
+            The settings one by one, where they are no full grid; `arguments` are not given then.
+        batch : str, optional
+            The argument of which the unit takes a list.
+        name : str, optional
+            Name of the published table; the unit's own by default.
+
+        Raises
+        ------
+        ValueError
+            If two sweeps of a notebook have the same name.
+        """
+        name = name or unit.__name__
+        if name in self._sweeps and self._interactive():
+            del self._sweeps[name]  # a cell that is run again
+        if name in self._sweeps:
+            raise ValueError(f"this notebook has two sweeps called {name!r}; give one of them name=...")
+        if self.results == "published":
+            table, content = published.read_table(self._published / "results" / f"{name}.parquet")
+            self._sweeps[name] = _Published(table, content)
+            return table.copy()
+        reached = dependencies(unit)
+        if IMAGES in reached.modules:
+            named = {one.rpartition(".")[2] for one in reached.names}
+            self._data |= {data: sums for data, sums in SHA256.items() if data in named or not named & set(SHA256)}
+        found = sweep(
+            unit,
+            list(points) if points is not None else grid(**arguments),
+            store=Store(_folder("COMPANION_STORE", "build/store")),
+            device=self.device,
+            jobs=jobs_allowed(),
+            batch=batch,
+            reached=reached,
+        )
+        self._sweeps[name] = found
+        return found.table.copy()
+
+    @property
+    def arithmetic(self) -> str:
+        """The arithmetic of the units: the setting of that name in the scale, else fp32."""
+        return getattr(self._scale, "arithmetic", "fp32")
+
+    @property
+    def digest(self) -> str:
+        """Digest of all results so far."""
+        return digest({name: found.digest for name, found in self._sweeps.items()})
+
+    def figure(self, name: str, figure: Figure, *, caption: str, n: int | None = None) -> Image:
+        """Keep a figure under `name` and show it.
+
+        Parameters
+        ----------
+        caption : str
+            What is to be seen, for the report and for readers who cannot see it.
+        n : int, optional
+            Replicates behind each number; the number of seeds by default.
+        """
+        n = self._seeds if n is None else n
+        line = [self.section, self.profile, f"n = {n}", f"{self.arithmetic} on {self.device}", self.digest[:10]]
+        if self.reduced:
+            line.insert(2, "reduced: " + " ".join(f"{key}={value}" for key, value in vars(self._scale).items()))
+        if self.profile == "smoke":
+            line.append("SMOKE RUN: proves only that it runs")
+        stamp = " · ".join(line)
+        red = self.profile == "smoke"
+        figure.text(1, 0, stamp, ha="right", va="top", fontsize=6, color="firebrick" if red else "0.55", wrap=False)
+        told = {
+            "Title": f"{self.section}: {name}",
+            "Description": caption,
+            "Source": stamp,
+            "Comment": json.dumps({"digest": self.digest, "scale": vars(self._scale)}, default=str),
+            "Software": "companion",
+        }
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=DPI, bbox_inches="tight", pad_inches=0.08, metadata=told)
+        plt.close(figure)
+        self._files[f"{name}.png"] = picture.getvalue()
+        _enter(self._figures, {"file": f"{name}.png", "caption": caption, "n": n})
+        return Image(picture.getvalue(), alt=caption)
+
+    def table(self, name: str, table: pd.DataFrame, *, caption: str = "") -> pd.DataFrame:
+        """Keep a table under `name` as CSV (six significant digits) and hand it back to be shown."""
+        index = not isinstance(table.index, pd.RangeIndex)
+        content = table.to_csv(index=index, float_format="%.6g", lineterminator="\n")
+        self._files[f"{name}.csv"] = content.encode()
+        _enter(self._tables, {"file": f"{name}.csv", "caption": caption})
+        return table
+
+    def claim(
+        self,
+        identifier: str,
+        values: Any = None,
+        *,
+        variant: str = "faithful",
+        reason: str = "",
+        estimate: float | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        n: int | None = None,
+    ) -> str:
+        """Judge a claim by the rule in its row and return the verdict.
+
+        Parameters
+        ----------
+        identifier : str
+            A row of companion/claims.
+        values : array, number or str, optional
+            One value per seed (shares as shares), as `companion.claims.judge` takes them; or else `estimate`, `low`,
+            `high` and `n`: a statistic of the whole study with its interval.
+        variant : str
+            Which version of the experiment gave the values.
+        reason : str
+            One sentence: why the claim comes out as it does.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If there is no such row, or a value is NaN or out of the unit's range.
+        """
+        row = claims.claim(identifier)
+        judged = claims.judge(row, values, estimate=estimate, low=low, high=high, n=n)
+        judged = claims.gate(judged, row, self.profile, self.reduced)
+        entry = self._claims.setdefault(
+            identifier,
+            {
+                "verdict": str(claims.Verdict.NOT_ATTEMPTED),
+                "variant": row.variant,
+                "reported": row.reported,
+                "rule": row.rule,
+                "variants": {},
+            },
+        )
+        entry["variants"][variant] = {
+            "verdict": str(judged.verdict),
+            "mean": _number(judged.mean),
+            "low": _number(judged.low),
+            "high": _number(judged.high),
+            "n": None if judged.n is None else int(judged.n),
+            "p": _number(judged.p),
+            "reason": reason,
+        }
+        if variant == row.variant:
+            entry["verdict"] = str(judged.verdict)
+        return str(judged.verdict)
+
+    def finish(self) -> HTML:
+        """Write what changed to the output folder, drop what is no longer made, and show the claims with verdicts."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self._files.items():
+            path = self.folder / name
+            if not path.exists() or path.read_bytes() != content:
+                partial = path.with_name(f"{name}.{os.getpid()}.part")
+                partial.write_bytes(content)
+                partial.replace(path)
+        results = {f"{name}.parquet": found for name, found in self._sweeps.items()}
+        for name, found in results.items():
+            published.write_table(self.folder / "results" / name, found.table, found.digest)
+        self._drop_leftovers(set(self._files) | {f"results/{name}" for name in results})
+        record.write(self.folder, self.record())
+        return self.verdicts()
+
+    def record(self) -> dict[str, Any]:
+        """Return the record of this run as it stands."""
+        return {
+            "notebook": self.section,
+            "profile": self.profile,
+            "parameters": self._parameters | {"profile": self.profile, "device": self.device},
+            "scale": json.loads(json.dumps(vars(self._scale), default=list)),
+            "reduced": self.reduced,
+            "seeds": self._seeds,
+            "device": self.device,
+            "arithmetic": self.arithmetic,
+            "versions": record.versions(),
+            "commit": record.commit(root()),
+            "data": dict(sorted(self._data.items())),
+            "digest": self.digest,
+            "compute_seconds": round(sum(found.seconds for found in self._sweeps.values()), 2),
+            "seconds": round(time.perf_counter() - self._started, 2),
+            "units": {
+                "computed": sum(found.computed for found in self._sweeps.values()),
+                "read_back": sum(found.read_back for found in self._sweeps.values()),
+            },
+            "figures": self._figures,
+            "tables": self._tables,
+            "results": sorted(f"results/{name}.parquet" for name in self._sweeps),
+            "claims": dict(sorted(self._claims.items())),
+        }
+
+    def verdicts(self) -> HTML:
+        """Return the claims judged so far as a table: reported, reproduced with interval and n, verdict."""
+        lines = []
+        for identifier, entry in sorted(self._claims.items()):
+            row = claims.claim(identifier)
+            for variant, judged in entry["variants"].items():
+                lines.append(
+                    {
+                        "claim": f"<code>{html.escape(identifier)}</code><br>{html.escape(row.statement)}",
+                        "reported": text.reported(row),
+                        "reproduced": text.result(row, judged),
+                        "variant": variant + (" (headline)" if variant == row.variant else ""),
+                        "verdict": f"<b>{judged['verdict']}</b>",
+                        "reason": html.escape(judged["reason"]),
+                    }
+                )
+        with pd.option_context("display.max_colwidth", None):
+            return HTML(pd.DataFrame(lines).to_html(index=False, escape=False, border=0))
+
+    def _drop_leftovers(self, kept: set[str]) -> None:
+        made = [path for kind in ("*.png", "*.csv", "results/*.parquet") for path in self.folder.glob(kind)]
+        for path in made:
+            if path.relative_to(self.folder).as_posix() not in kept:
+                path.unlink()
+
+    def _interactive(self) -> bool:
+        return not os.environ.get("COMPANION_HEADLESS")
+
+
+class _Published:
+    """A sweep read from the published tables: nothing was computed."""
+
+    computed = read_back = 0
+    seconds = 0.0
+
+    def __init__(self, table: pd.DataFrame, content: str) -> None:
+        self.table, self.digest = table, content
+
+
+def _enter(entries: list[dict[str, Any]], entry: dict[str, Any]) -> None:
+    """Add an entry, in place of an earlier one of the same file."""
+    for position, other in enumerate(entries):
+        if other["file"] == entry["file"]:
+            entries[position] = entry
+            return
+    entries.append(entry)
+
+
+def _number(value: Any) -> float | str | None:
+    """Return a number as JSON knows it: NaN (no interval) becomes null."""
+    if value is None or isinstance(value, str):
+        return value
+    return None if not np.isfinite(value) else float(f"{float(value):.10g}")

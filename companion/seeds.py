@@ -1,0 +1,52 @@
+"""Independent random streams derived from one seed.
+
+Initial weights, data order, corruption, augmentation and made-up points each draw from a stream of their own, so that
+changing how one of them is used leaves the others as they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+STREAMS = ("weights", "order", "dropout", "corruption", "augmentation", "points", "mosaics")
+
+
+def stream(seed: int, name: str) -> int:
+    """Return the 63-bit seed of the stream `name` that belongs to `seed`.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not one of `STREAMS`.
+    """
+    if name not in STREAMS:
+        raise ValueError(f"unknown random stream {name!r}; the streams are {', '.join(STREAMS)}")
+    digest = hashlib.sha256(f"{int(seed)}/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(seed: int, name: str, device: str | torch.device = "cpu") -> torch.Generator:
+    """Return a torch generator at the start of the stream `name` of `seed`."""
+    return torch.Generator(device=device).manual_seed(stream(seed, name))
+
+
+def numpy_generator(seed: int, name: str) -> np.random.Generator:
+    """Return a numpy generator at the start of the stream `name` of `seed`."""
+    return np.random.default_rng(stream(seed, name))
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Draw the weights of the layers built inside from the "weights" stream of `seed`.
+
+    Layers are built on the CPU, so a model starts from the same weights on every device; the global generator is left
+    as it was.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.manual_seed(stream(seed, "weights"))
+        yield
