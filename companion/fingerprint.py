@@ -29,6 +29,7 @@ import pandas as pd
 import torch
 
 PACKAGE = "companion"
+INSTALLED = {"site-packages", "dist-packages"}
 # What these hand on is checked against SHA-256 sums that stand in the modules that call them.
 VERIFIED = frozenset({"companion.data.download"})
 
@@ -116,9 +117,9 @@ def _canonical(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.dtype != object:
         return f"array:{value.dtype},{value.shape},{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
     if isinstance(value, pd.DataFrame):
-        return "table[" + ",".join(f"{name}={_canonical(column)}" for name, column in value.items()) + "]"
+        return f"table:{_canonical([[name, column] for name, column in value.items()])}"
     if isinstance(value, pd.Series):
-        return f"series:{_canonical(value.to_list())}"
+        return f"series:{_canonical([str(value.dtype), value.index.to_list(), value.to_list()])}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return f"{type(value).__name__}:{_canonical(dataclasses.asdict(value))}"
     raise Undeclared(f"a {type(value).__name__} has no digest; plain numbers, strings, arrays and collections have")
@@ -142,10 +143,11 @@ class _Reader:
             return
         self._seen[id(function)] = function
         tree = _tree_of(function)
-        self._enter(name, hashlib.sha256(_dump(tree).encode()).hexdigest())
         chains = _chains(tree)
-        for outside, value in _outside_names(function):
-            self.value(outside, value, chains.get(outside, {()}))
+        outside = list(_outside_names(name, function, tree))
+        self._enter(name, hashlib.sha256(_dump(tree).encode()).hexdigest())
+        for written, label, value in outside:
+            self.value(label, value, chains.get(written, {()}))
 
     def value(self, name: str, value: Any, chains: set[tuple[str, ...]]) -> None:
         """Read what stands behind a name; `chains` are the attributes taken of it (`models.LeNet5` gives LeNet5)."""
@@ -160,9 +162,11 @@ class _Reader:
             self._plain(name, [list(value.args), value.keywords])
         elif isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
             self._defined(name, value)
-        elif id(value) not in self._seen:
-            self._seen[id(value)] = value
+        else:
             self._plain(name, value)
+            for cls in type(value).__mro__:  # the methods of a dataclass or named tuple
+                if not _is_library(cls.__module__) and any(_methods(cls)):
+                    self._defined(cls.__name__, cls)
 
     def _plain(self, name: str, value: Any) -> None:
         try:
@@ -194,7 +198,18 @@ class _Reader:
             for chain in chains:
                 self._package_name(module, chain)
         elif not _is_library(module.__name__):
-            self._enter(name, hashlib.sha256(_dump(ast.parse(inspect.getsource(module))).encode()).hexdigest())
+            self._file(name, module, chains)
+
+    def _file(self, name: str, module: types.ModuleType, chains: set[tuple[str, ...]]) -> None:
+        """Follow `helpers.f` into a file beside the notebook."""
+        if not all(chains):  # handed on whole
+            if id(module) in self._seen:
+                return
+            self._seen[id(module)] = module
+            chains = {(attribute,) for attribute in vars(module) if not attribute.startswith("__")}
+        for attribute in sorted({chain[0] for chain in chains}):
+            further = {chain[1:] for chain in chains if chain[0] == attribute}
+            self.value(f"{name}.{attribute}", getattr(module, attribute), further)
 
     def _package_name(self, module: types.ModuleType, chain: tuple[str, ...]) -> None:
         """Follow `module.a.b` to the module in which what it means is defined."""
@@ -213,32 +228,52 @@ class _Reader:
 def _is_library(module: str) -> bool:
     """Tell installed modules from notebooks and scripts, whose functions can change under our hands."""
     top = module.partition(".")[0]
+    if top == PACKAGE:
+        return False
     if top in sys.stdlib_module_names or top in sys.builtin_module_names:
         return top != "__main__"
     spec = None if top == "__main__" else importlib.util.find_spec(top)
-    return spec is not None and (spec.origin is None or "site-packages" in spec.origin)
+    return spec is not None and (spec.origin is None or bool(INSTALLED & set(Path(spec.origin).parts)))
 
 
-def _outside_names(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the global and enclosing names that a function (or the methods of a class) uses, with their values."""
+def _outside_names(label: str, function: Any, tree: ast.AST | None = None) -> Iterator[tuple[str, str, Any]]:
+    """Yield what a function or class uses from outside: the name in its code, a name for the key, the value."""
     if isinstance(function, type):
         for base in function.__bases__:
-            yield base.__name__, base
-        for member in vars(function).values():
-            member = getattr(member, "__func__", member)
-            if isinstance(member, types.FunctionType):
-                yield from _outside_names(member)
-        return
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if name != "__class__":
-            yield name, cell.cell_contents
-    for name in sorted(_global_names(function.__code__) & function.__globals__.keys()):
-        yield name, function.__globals__[name]
-    # A default is worked out where the function is defined; the tree shows only how.
-    for position, default in enumerate(function.__defaults__ or ()):
-        yield f"{function.__name__} default {position}", default
-    for name, default in (function.__kwdefaults__ or {}).items():
-        yield f"{function.__name__} default {name}", default
+            yield base.__name__, base.__name__, base
+        for method in _methods(function):
+            yield from _outside_names(f"{label}.{method.__name__}", method)
+        # What the body names itself: decorators, defaults, attributes such as `width = WIDTH`.
+        names = _global_names(compile(ast.Module([tree], []), label, "exec"))
+        around = getattr(sys.modules.get(function.__module__), "__dict__", {})
+    else:
+        # Closures made by one factory share names, not values.
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if name != "__class__":
+                yield name, f"{label} around {name}", cell.cell_contents
+        names, around = _global_names(function.__code__) | _decorators(tree), function.__globals__
+        # A default is worked out where the function is defined; the tree shows only how.
+        for key, default in [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]:
+            yield f"{label} default {key}", f"{label} default {key}", default
+    for name in sorted(names & around.keys()):
+        yield name, name, around[name]
+
+
+def _methods(cls: type) -> Iterator[types.FunctionType]:
+    """Yield the functions that are written in a class, out of what is wrapped around them."""
+    for member in vars(cls).values():
+        inner = getattr(member, "func", getattr(member, "__func__", member))
+        for function in (member.fget, member.fset, member.fdel) if isinstance(member, property) else (inner,):
+            function = inspect.unwrap(function)
+            written = isinstance(function, types.FunctionType) and function.__code__.co_filename != "<string>"
+            if written and function.__module__ == cls.__module__:  # not made by `dataclass`, not borrowed
+                yield function
+
+
+def _decorators(tree: ast.AST | None) -> set[str]:
+    """Return the names in the decorators of a function; its code does not hold them."""
+    decorators = getattr(tree.body[0], "decorator_list", []) if isinstance(tree, ast.Module) else []
+    return {node.id for decorator in decorators for node in ast.walk(decorator) if isinstance(node, ast.Name)}
 
 
 def _global_names(code: types.CodeType) -> set[str]:
@@ -253,20 +288,37 @@ def _tree_of(function: Any) -> ast.AST:
     try:
         if isinstance(function, type):
             return _class_tree(function)
+        if function.__name__ == "<lambda>":
+            return _lambda_tree(function)
         return ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, StopIteration):
+    except (OSError, TypeError, SyntaxError):
         raise Undeclared(
             f"the source of {getattr(function, '__name__', function)!r} cannot be read on its own; "
-            "define it with `def` or `class` in a cell or a file"
+            "define it with `def` or `class` in a cell or a file (a class in a cell needs a method to be found by)"
         ) from None
 
 
 def _class_tree(cls: type) -> ast.AST:
-    """Find a class in the cell of one of its methods: `inspect` cannot find classes of a notebook."""
-    members = (getattr(member, "__func__", member) for member in vars(cls).values())
-    filename = next(member.__code__.co_filename for member in members if isinstance(member, types.FunctionType))
-    tree = ast.parse("".join(linecache.getlines(filename)))
-    return next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+    """Find a class around one of its methods: `inspect` cannot find classes of a notebook."""
+    for method in _methods(cls):
+        line = method.__code__.co_firstlineno
+        for node in ast.walk(_file_tree(method)):
+            if isinstance(node, ast.ClassDef) and node.name == cls.__name__ and node.lineno <= line <= node.end_lineno:
+                return node
+    return ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+
+
+def _lambda_tree(function: types.FunctionType) -> ast.AST:
+    """Find a lambda, with any others that begin in its line: `inspect` would show that one line only."""
+    lambdas = [node for node in ast.walk(_file_tree(function)) if isinstance(node, ast.Lambda)]
+    found = [ast.Expr(node) for node in lambdas if node.lineno == function.__code__.co_firstlineno]
+    if not found:
+        raise OSError("no such lambda")
+    return ast.Module(found, [])
+
+
+def _file_tree(function: types.FunctionType) -> ast.Module:
+    return ast.parse("".join(linecache.getlines(function.__code__.co_filename)))
 
 
 def _chains(tree: ast.AST) -> dict[str, set[tuple[str, ...]]]:

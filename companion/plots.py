@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from companion.tables import summarise
 
@@ -160,6 +161,7 @@ def matrices(
     limits: tuple[float, float] | None = None,
     second: Mapping[str, np.ndarray] | None = None,
     across: int = 3,
+    places: int | None = None,
     unit: str = "",
 ) -> Figure:
     """Draw matrices side by side on one colour scale, every cell with its number.
@@ -174,6 +176,8 @@ def matrices(
         Shares, shown in percent.
     limits : (low, high), optional
         Ends of the colour scale; 0 to 1 for shares.
+    places : int, optional
+        Decimals of the numbers in the cells.
     """
     across = min(across, len(panels))
     down = -(-len(panels) // across)
@@ -190,11 +194,13 @@ def matrices(
                 continue
             ink = "white" if (value - low) / (high - low) > 0.6 else "0.15"
             both = told is not None and not np.isnan(told[i][j])
-            places = 0 if abs(value * factor) >= 9.995 or share else 2
+            decimals = places if places is not None else 0 if share or abs(value) >= 9.995 else 2
             size = 6.5 if cell < 0.5 else 9
-            ax.text(j, i - 0.18 * both, f"{value * factor:.{places}f}", ha="center", va="center", color=ink, size=size)
+            ax.text(
+                j, i - 0.18 * both, f"{value * factor:.{decimals}f}", ha="center", va="center", color=ink, size=size
+            )
             if both:
-                number = f"{told[i][j] * factor:.{places}f}"
+                number = f"{told[i][j] * factor:.{decimals}f}"
                 tint = "#ffd0cf" if ink == "white" else REPORTED
                 ax.text(j, i + 0.26, number, ha="center", va="center", color=tint, size=size - 1)
         ax.set_title(title)
@@ -275,25 +281,77 @@ def images(
 
 @themed
 def points_3d(
-    panels: Mapping[str, tuple[np.ndarray, np.ndarray]], *, names: Mapping[int, str], limits: float | None = None
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    names: Mapping[int, str],
+    limits: float | None = None,
+    sheets: Mapping[str, Sequence[np.ndarray]] | None = None,
 ) -> Figure:
-    """Show clouds of points (N, 3) with labels (N,), one panel each; `names` maps the labels that get a colour."""
-    figure = plt.figure(figsize=(3.1 * len(panels), 3.1))
+    """Show clouds of points (N, 3) with labels (N,), one panel each; `names` maps the labels that get a colour.
+
+    `sheets` gives, for the panels of the same title, the corners (4, 3) of flat pieces to draw as translucent planes.
+    """
+    figure = plt.figure(figsize=(2.7 * len(panels) + 1.0, 2.9))
     for place, (title, (points, labels)) in enumerate(panels.items(), start=1):
         ax = figure.add_subplot(1, len(panels), place, projection="3d", computed_zorder=False)
+        for tint, corners in zip(("0.6", PALETTE[3]), (sheets or {}).get(title, ()), strict=False):
+            ax.add_collection3d(Poly3DCollection([corners], facecolor=tint, alpha=0.13, lw=0))
         rest = ~np.isin(labels, list(names))
         ax.scatter(*points[rest].T, s=3, color="0.6", alpha=0.5, label="background", rasterized=True)
         for colour, (label, name) in zip(PALETTE, names.items(), strict=False):
             ax.scatter(*points[labels == label].T, s=4, color=colour, label=name)
         if limits:
             ax.set(xlim=(-limits, limits), ylim=(-limits, limits), zlim=(-limits, limits))
-        ax.set_title(title, loc="center")
+        ax.set_title(title, loc="center", y=0.97)
         ax.tick_params(labelsize=6, pad=-2)
         ax.set_xlabel("x", labelpad=-8)
         ax.set_ylabel("y", labelpad=-8)
-        ax.set_zlabel("z", labelpad=-8)
+        ax.set_zlabel("z", labelpad=-10)
         ax.view_init(elev=14, azim=-62)
-    ax.legend(loc="upper left", bbox_to_anchor=(0.95, 0.95), markerscale=3)
+        ax.set_box_aspect(None, zoom=0.95)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", markerscale=3)
+    return figure
+
+
+@themed
+def panels(
+    parts: Mapping[str, pd.DataFrame],
+    draw: Callable[..., Any],
+    *,
+    across: int = 3,
+    size: tuple[float, float] = (2.7, 2.1),
+    xlabel: str = "",
+    ylabel: str = "",
+) -> Figure:
+    """Draw one plot for each of several tables on shared axes, with one legend for all.
+
+    Parameters
+    ----------
+    parts : mapping
+        Title and table of each panel.
+    draw : callable
+        Called as `draw(table, ax=ax, title=title)`: a plot of this module with its other arguments bound.
+    size : (width, height)
+        Of one panel, in inches.
+    """
+    across = min(across, len(parts))
+    down = -(-len(parts) // across)
+    shape = (size[0] * across + 1.1, size[1] * down)
+    figure, axes = plt.subplots(down, across, figsize=shape, squeeze=False, sharex=True, sharey=True)
+    for ax, (title, part) in zip(axes.flat, parts.items(), strict=False):
+        draw(part, ax=ax, title=title)
+        ax.set(xlabel="", ylabel="")
+    first = axes.flat[0].get_legend()
+    for ax in axes.flat[: len(parts)]:
+        if (legend := ax.get_legend()) is not None:
+            legend.remove()
+    for ax in axes.flat[len(parts) :]:
+        ax.set_visible(False)
+    if first is not None:
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, title=first.get_title().get_text(), loc="outside right upper")
+    figure.supxlabel(xlabel, size=9)
+    figure.supylabel(ylabel, size=9)
     return figure
 
 
@@ -315,6 +373,8 @@ def _dress(
     if log:
         ax.set_yscale("log")
     if share:
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, -0.03), min(high, 1.03))  # an interval of few seeds may leave the range of shares
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 

@@ -23,7 +23,7 @@ def resolve_device(device: str = "auto") -> str:
         If the device is not known, or CUDA is asked for and not there.
     """
     if device == "auto":
-        device = os.environ.get("COMPANION_DEVICE", "auto")
+        device = os.environ.get("COMPANION_DEVICE") or "auto"
     if device not in DEVICES:
         raise ValueError(f"unknown device {device!r}; the devices are {', '.join(DEVICES)}")
     if device == "auto":
@@ -42,7 +42,9 @@ def resolve_profile(profile: str = "auto", device: str = "cpu") -> str:
         If the profile is not known.
     """
     if profile == "auto":
-        profile = os.environ.get("COMPANION_PROFILE") or ("paper" if device == "cuda" else "laptop")
+        profile = os.environ.get("COMPANION_PROFILE") or "auto"
+    if profile == "auto":
+        profile = "paper" if device == "cuda" else "laptop"
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; the profiles are {', '.join(PROFILES)} (or auto)")
     return profile

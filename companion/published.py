@@ -33,9 +33,12 @@ def write_table(path: Path, table: pd.DataFrame, digest: str) -> bool:
     arrays = {name: _array_column(name, column) for name, column in table.items() if _holds_arrays(column)}
     flat = {name: pa.array([row.ravel() for row in block]) for name, block in arrays.items()}
     columns = {name: flat[name] if name in flat else pa.array(column) for name, column in table.items()}
-    shapes = {name: list(block.shape[1:]) for name, block in arrays.items()}
-    contents = pa.table(columns)
-    contents = contents.replace_schema_metadata({_NOTE: json.dumps({"digest": digest, "shapes": shapes}).encode()})
+    note = {
+        "digest": digest,
+        "shapes": {name: list(block.shape[1:]) for name, block in arrays.items()},
+        "tuples": [name for name, column in table.items() if len(column) and isinstance(column.iloc[0], tuple)],
+    }
+    contents = pa.table(columns).replace_schema_metadata({_NOTE: json.dumps(note).encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     pq.write_table(contents, partial, compression="zstd")
@@ -58,6 +61,8 @@ def read_table(path: Path) -> tuple[pd.DataFrame, str]:
     table = contents.to_pandas()
     for name, shape in note["shapes"].items():
         table[name] = [np.asarray(cell).reshape(shape) for cell in table[name]]
+    for name in note["tuples"]:
+        table[name] = [tuple(cell) for cell in contents[name].to_pylist()]
     return table, note["digest"]
 
 

@@ -108,6 +108,20 @@ def write(folder: Path, record: dict[str, Any]) -> bool:
     return True
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """Return the record of a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it has none; says how to make it.
+    """
+    path = folder / NAME
+    if not path.exists():
+        raise FileNotFoundError(f"no published results at {folder}; RESULTS=compute computes them")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def read_all(folder: Path) -> list[dict[str, Any]]:
     """Return every record below a folder of figures, in the order of their notebooks."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/*/{NAME}"))]

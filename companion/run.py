@@ -9,6 +9,7 @@ import html
 import io
 import json
 import os
+import textwrap
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -85,6 +86,9 @@ class Run:
             raise ValueError(f"RESULTS is one of {', '.join(RESULTS)}, not {self.results!r}")
         self.folder = _folder("COMPANION_OUTPUT", "build/lab") / self.profile / section
         self._published = root() / "figures" / self.profile / section
+        # Published tables are shown with the scale and device that made them.
+        self._made = record.read(self._published) if self.results == "published" else {}
+        self.device = self._made.get("device", self.device)
         self._parameters = {"profile": profile, "device": device, "seed": seed}
         self._scale = Scale()
         self._seeds = 0
@@ -112,9 +116,13 @@ class Run:
         if set(settings) != set(profiles.PROFILES):
             raise ValueError(f"a scale is given for {', '.join(profiles.PROFILES)}, not for {', '.join(settings)}")
         overrides = os.environ.get("COMPANION_SCALE", "")
-        if self.results == "published":  # the tables were made at the scale that their record tells
-            made = json.loads((self._published / record.NAME).read_text(encoding="utf-8"))
-            self._scale, self.reduced = Scale(**made["scale"]), made["reduced"]
+        if self._made:  # JSON knows no tuples
+            usual = settings[self.profile]
+            known = {
+                name: tuple(value) if isinstance(usual.get(name), tuple) else value
+                for name, value in self._made["scale"].items()
+            }
+            self._scale, self.reduced = Scale(**known), self._made["reduced"]
         else:
             self._scale, self.reduced = profiles.choose_scale(self.profile, overrides, settings)
         return self._scale
@@ -196,15 +204,18 @@ class Run:
         n : int, optional
             Replicates behind each number; the number of seeds by default.
         """
-        n = self._seeds if n is None else n
+        n = self._seeds if n is None else int(n)
         line = [self.section, self.profile, f"n = {n}", f"{self.arithmetic} on {self.device}", self.digest[:10]]
         if self.reduced:
             line.insert(2, "reduced: " + " ".join(f"{key}={value}" for key, value in vars(self._scale).items()))
         if self.profile == "smoke":
             line.append("SMOKE RUN: proves only that it runs")
         stamp = " · ".join(line)
+        room = int(figure.get_size_inches()[0] * 24)  # characters of this size that fit the figure's width
         red = self.profile == "smoke"
-        figure.text(1, 0, stamp, ha="right", va="top", fontsize=6, color="firebrick" if red else "0.55", wrap=False)
+        figure.text(
+            1, 0, textwrap.fill(stamp, room), ha="right", va="top", fontsize=6, color="firebrick" if red else "0.55"
+        )
         told = {
             "Title": f"{self.section}: {name}",
             "Description": caption,
@@ -251,7 +262,7 @@ class Run:
         variant : str
             Which version of the experiment gave the values.
         reason : str
-            One sentence: why the claim comes out as it does.
+            One sentence: why the claim comes out as it does. By default, why the verdict is open, if it is.
 
         Raises
         ------
@@ -278,7 +289,7 @@ class Run:
             "high": _number(judged.high),
             "n": None if judged.n is None else int(judged.n),
             "p": _number(judged.p),
-            "reason": reason,
+            "reason": reason or judged.reason,
         }
         if variant == row.variant:
             entry["verdict"] = str(judged.verdict)
@@ -325,7 +336,7 @@ class Run:
             "tables": self._tables,
             "results": sorted(f"results/{name}.parquet" for name in self._sweeps),
             "claims": dict(sorted(self._claims.items())),
-        }
+        } | {name: self._made[name] for name in ("data", "compute_seconds", "units") if self._made}
 
     def verdicts(self) -> HTML:
         """Return the claims judged so far as a table: reported, reproduced with interval and n, verdict."""

@@ -131,7 +131,7 @@ def _encode(value: Any) -> Any:
 
 
 def _decode(value: dict[str, Any]) -> Any:
-    if "__array__" in value:
+    if value.keys() == {"__array__", "dtype", "shape"}:
         content = np.frombuffer(base64.b64decode(value["__array__"]), dtype=value["dtype"])
         return content.reshape(value["shape"]).copy()
     return value

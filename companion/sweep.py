@@ -110,7 +110,8 @@ def sweep(
     _check_arguments(unit, points, batch)
     reached = dependencies(unit) if reached is None else reached
     common = digest([reached.digest(), {"device": device, "torch": ".".join(torch.__version__.split(".")[:2])}])
-    keys = [digest([common, point]) for point in points]
+    names = inspect.signature(unit).parameters  # in this order, however the sweep gives them
+    keys = [digest([common, {name: point[name] for name in names if name in point}]) for point in points]
     entries = {key: entry for key in dict.fromkeys(keys) if (entry := store.get(key)) is not None}
     missing = {key: point for key, point in zip(keys, points, strict=True) if key not in entries}
 

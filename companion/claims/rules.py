@@ -98,11 +98,10 @@ def judge(
 
 
 def gate(judgement: Judgement, claim: Claim, profile: str, reduced: bool = False) -> Judgement:
-    """Leave a verdict open where the run was smaller than the claim needs; a reduced paper run counts as laptop."""
+    """Leave a verdict open where the run was smaller than the claim needs; a reduced run counts one profile lower."""
     if profile not in NEEDS:
         raise ValueError(f"unknown profile {profile!r}; the profiles are {', '.join(NEEDS)}")
-    counts_as = "laptop" if profile == "paper" and reduced else profile
-    enough = NEEDS.index(counts_as) >= NEEDS.index(claim.needs)
+    enough = NEEDS.index(profile) - reduced >= NEEDS.index(claim.needs)
     if enough or judgement.verdict not in (Verdict.AGREES, Verdict.DIFFERS):
         return judgement
     run = f"a reduced {profile} run" if reduced else f"a {profile} run"

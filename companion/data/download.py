@@ -177,7 +177,7 @@ def _hashes(path: Path, sha256: str) -> bool:
     try:
         state = _state(path, sha256)
         array = np.lib.format.open_memmap(path, mode="r")
-        right = array.flags.c_contiguous and hashlib.sha256(array).hexdigest() == sha256
+        right = hashlib.sha256(array).hexdigest() == sha256  # refuses what is not in C order
     except UNREADABLE:
         right = False
     if not right:

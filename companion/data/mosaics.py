@@ -53,7 +53,8 @@ def draw_mosaics(labels: torch.Tensor, foreground: Sequence[int], *, n: int, see
     -----
     Mosaic, section 2 (and the authors' data/Mosaic.py).
     """
-    is_foreground = torch.isin(labels, torch.as_tensor(list(foreground)))
+    labels = labels.cpu()
+    is_foreground = torch.isin(labels, torch.as_tensor(list(foreground), device="cpu"))
     pools = {"foreground": is_foreground.nonzero()[:, 0], "background": (~is_foreground).nonzero()[:, 0]}
     for name, pool in pools.items():
         if len(pool) == 0:
@@ -61,12 +62,12 @@ def draw_mosaics(labels: torch.Tensor, foreground: Sequence[int], *, n: int, see
     draw = generator(seed, "mosaics")
 
     def chosen(pool: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-        return pool[torch.randint(len(pool), shape, generator=draw)]
+        return pool[torch.randint(len(pool), shape, generator=draw, device="cpu")]
 
     return Mosaics(
         chosen(pools["foreground"], (n,)),
         chosen(pools["background"], (n, BACKGROUNDS)),
-        torch.randint(BACKGROUNDS + 1, (n,), generator=draw),
+        torch.randint(BACKGROUNDS + 1, (n,), generator=draw, device="cpu"),
     )
 
 

@@ -12,7 +12,9 @@ from companion.seeds import generator
 GEOMETRIES = ("lifted", "rotated")
 # Class means in the plane; classes 0-2 are foreground, 3-9 background (mosaic, section 9, the authors' notebooks).
 PLANE_MEANS = torch.tensor(
-    [[2, 2], [0, -2], [-2, 2], [0, 0], [-2, -4], [2, -4], [-4, 0], [-2, 4], [2, 4], [4, 0]], dtype=torch.float64
+    [[2, 2], [0, -2], [-2, 2], [0, 0], [-2, -4], [2, -4], [-4, 0], [-2, 4], [2, 4], [4, 0]],
+    dtype=torch.float64,
+    device="cpu",
 )
 PLANE_NORMAL_XY = (2.0, 3.0)  # the foreground plane is 2x + 3y = c z
 
@@ -59,11 +61,12 @@ def two_planes(
         raise ValueError(f"unknown geometry {geometry!r}; the geometries are {', '.join(GEOMETRIES)}")
     if geometry == "lifted" and abs(math.cos(math.radians(angle))) < 1e-9:
         raise ValueError(f"a plane cannot be lifted to {angle} degrees; use geometry='rotated' for a right angle")
-    draw = generator(seed, "points")
-    labels = torch.randint(10, (n,), generator=draw)
-    flat = PLANE_MEANS[labels] + sd * torch.randn(n, 2, generator=draw, dtype=torch.float64)
-    noise = background_noise * torch.randn(n, generator=draw, dtype=torch.float64)
-    steepest = torch.tensor(PLANE_NORMAL_XY, dtype=torch.float64) / math.hypot(*PLANE_NORMAL_XY)
+    # Drawn on the CPU whatever the default device is: the same points everywhere.
+    drawn = {"generator": generator(seed, "points"), "device": "cpu"}
+    labels = torch.randint(10, (n,), **drawn)
+    flat = PLANE_MEANS[labels] + sd * torch.randn(n, 2, dtype=torch.float64, **drawn)
+    noise = background_noise * torch.randn(n, dtype=torch.float64, **drawn)
+    steepest = torch.tensor(PLANE_NORMAL_XY, dtype=torch.float64, device="cpu") / math.hypot(*PLANE_NORMAL_XY)
     along = flat @ steepest  # (N,) how far up the slope of the foreground plane
     turn = math.radians(angle)
     if geometry == "lifted":
