@@ -6,6 +6,8 @@ ONLY ?=
 RESULTS ?= compute
 SCALE ?=
 JOBS ?=
+SINCE ?=
+PROOF ?= tests/test_same_bits.py
 PYTHON ?= python3
 
 VENV := .venv
@@ -13,7 +15,7 @@ RUN := $(VENV)/bin/python
 ASKED = --profile "$(PROFILE)" --device "$(DEVICE)" --only "$(ONLY)" --results "$(RESULTS)" --scale "$(SCALE)" --jobs "$(JOBS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data figures notebooks report test lab bench lock clean
+.PHONY: help setup data figures notebooks rekey report test lab bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ figures: setup ## run every notebook that is out of date: figures, tables, recor
 
 notebooks: setup ## bring every .ipynb in step with its .py, keeping the outputs of unchanged cells
 	@$(RUN) -m companion.execution --bring-in-step --only "$(ONLY)"
+
+rekey: setup ## keep results over a refactoring: SINCE=<commit> PROOF=<test that shows it changes none>
+	@$(RUN) -m companion.execution $(ASKED) --rekey-since "$(SINCE)" --proof "$(PROOF)"
 
 report: setup ## write figures/<profile>/REPORT.md and report.html, and the README's table, from the records
 	@$(RUN) -m companion.report $(if $(PROFILE),--profile "$(PROFILE)")

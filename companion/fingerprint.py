@@ -91,7 +91,12 @@ def dependencies(unit: Callable[..., Any]) -> Dependencies:
 @functools.cache
 def module_digest(module: str) -> str:
     """Return the digest of the syntax tree of a package module, docstrings left out."""
-    return hashlib.sha256(_dump(_module_tree(module)).encode()).hexdigest()
+    return tree_digest(package_modules()[module].read_text(encoding="utf-8"))
+
+
+def tree_digest(source: str) -> str:
+    """Return the digest of the syntax tree of a source text, docstrings left out."""
+    return hashlib.sha256(_dump(ast.parse(source)).encode()).hexdigest()
 
 
 def _canonical(value: Any) -> str:

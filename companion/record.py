@@ -16,6 +16,9 @@ NAME = "record.json"
 # What may differ between two runs that found the same: such a difference alone does not rewrite a record.
 VOLATILE = ("seconds", "compute_seconds", "units", "commit", "versions")
 
+# The columns of a claim's row that its verdict rests on: a record that was judged by others is out of date.
+JUDGED_BY = ("reported", "rule", "tolerance", "needs", "variant")
+
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
 _VERDICT = {"enum": ["agrees", "differs", "inconclusive", "not attempted"]}
@@ -41,12 +44,14 @@ _VARIANT = {
 }
 _CLAIM = {
     "type": "object",
-    "required": ["verdict", "variant", "reported", "rule", "variants"],
+    "required": ["verdict", "variants", *JUDGED_BY],
     "properties": {
         "verdict": _VERDICT,
         "variant": _TEXT,
         "reported": {"type": ["number", "string", "null"]},
         "rule": _TEXT,
+        "tolerance": _NUMBER,
+        "needs": _TEXT,
         "variants": {"type": "object", "additionalProperties": _VARIANT, "minProperties": 1},
     },
     "additionalProperties": False,

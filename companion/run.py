@@ -276,10 +276,8 @@ class Run:
             identifier,
             {
                 "verdict": str(claims.Verdict.NOT_ATTEMPTED),
-                "variant": row.variant,
-                "reported": row.reported,
-                "rule": row.rule,
                 "variants": {},
+                **{column: getattr(row, column) for column in record.JUDGED_BY},
             },
         )
         entry["variants"][variant] = {

@@ -7,6 +7,7 @@ changing how one of them is used leaves the others as they were.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,10 +24,12 @@ def stream(seed: int, name: str) -> int:
     ------
     ValueError
         If `name` is not one of `STREAMS`.
+    TypeError
+        If `seed` is no whole number.
     """
     if name not in STREAMS:
         raise ValueError(f"unknown random stream {name!r}; the streams are {', '.join(STREAMS)}")
-    digest = hashlib.sha256(f"{int(seed)}/{name}".encode()).digest()
+    digest = hashlib.sha256(f"{operator.index(seed)}/{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
@@ -48,5 +51,5 @@ def initial_weights(seed: int) -> Iterator[None]:
     as it was.
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.manual_seed(stream(seed, "weights"))
+        torch.default_generator.manual_seed(stream(seed, "weights"))  # torch.manual_seed would seed CUDA as well
         yield

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from companion import scaleout
+from companion import rekey, scaleout
 from companion.fingerprint import Dependencies, dependencies, digest, module_digest
 from companion.seeds import stream
 from companion.store import Store, plain
@@ -109,9 +109,11 @@ def sweep(
     points = list(points)
     _check_arguments(unit, points, batch)
     reached = dependencies(unit) if reached is None else reached
-    common = digest([reached.digest(), {"device": device, "torch": ".".join(torch.__version__.split(".")[:2])}])
-    names = inspect.signature(unit).parameters  # in this order, however the sweep gives them
-    keys = [digest([common, {name: point[name] for name in names if name in point}]) for point in points]
+    keys = _keys(unit, reached, points, device)
+    if (before := rekey.earlier(reached)) is not None:
+        for old, key in zip(_keys(unit, before, points, device), keys, strict=True):
+            if store.get(key) is None and (entry := store.get(old)) is not None:
+                store.put(key, entry | {"rekeyed": rekey.note()})
     entries = {key: entry for key in dict.fromkeys(keys) if (entry := store.get(key)) is not None}
     missing = {key: point for key, point in zip(keys, points, strict=True) if key not in entries}
 
@@ -143,6 +145,13 @@ def sweep(
     rows = [point | row for key, point in zip(keys, points, strict=True) for row in entries[key]["result"]]
     seconds = sum(entries[key]["seconds"] for key in dict.fromkeys(keys))
     return Sweep(pd.DataFrame(rows), len(missing), len(entries) - len(missing), seconds, digest(rows))
+
+
+def _keys(unit: Unit, reached: Dependencies, points: list[Point], device: str) -> list[str]:
+    """Return the key of every point: all that its result depends on."""
+    common = digest([reached.digest(), {"device": device, "torch": ".".join(torch.__version__.split(".")[:2])}])
+    names = inspect.signature(unit).parameters  # in this order, however the sweep gives them
+    return [digest([common, {name: point[name] for name in names if name in point}]) for point in points]
 
 
 def grid(**arguments: Any) -> list[Point]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from companion import claims
+from companion import claims, record
 from companion.claims import Claim, Judgement, Verdict, text
 from companion.stats import false_discovery
 
@@ -65,7 +65,7 @@ def read_rows(records: Iterable[dict[str, Any]]) -> list[Row]:
     for made in records:
         for identifier, entry in made["claims"].items():
             claim = registry.get(identifier)
-            if claim is None or any(getattr(claim, name) != entry[name] for name in ("reported", "rule", "variant")):
+            if claim is None or any(getattr(claim, name) != entry[name] for name in record.JUDGED_BY):
                 raise ValueError(
                     f"{made['notebook']} ({made['profile']}) judges {identifier} by a row of companion/claims that has "
                     "changed since; run the notebook again"

@@ -241,9 +241,6 @@ def test_the_flip_changes_the_first_layer_only():
         assert after.requires_grad
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeError, reason="bytes are coded in the default precision, not in the model's"
-)
 def test_a_model_in_double_precision_takes_bytes():
     assert LeNet5(seed=0).double()(made_up_bytes(2, 1, 32, 32)).dtype == torch.float64
 

@@ -44,6 +44,8 @@ def _entry(identifier, verdict, p=0.5, reason="", **further):
         "variant": row.variant,
         "reported": row.reported,
         "rule": row.rule,
+        "tolerance": row.tolerance,
+        "needs": row.needs,
         "variants": variants,
     }
 
@@ -315,7 +317,9 @@ def test_a_readme_without_markers_is_left_alone(tmp_path):
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "<!-- verdicts:begin --> only\n"
 
 
-@pytest.mark.parametrize("change", [{"rule": "below"}, {"reported": -1.0}, {"variant": "other"}])
+@pytest.mark.parametrize(
+    "change", [{"rule": "below"}, {"reported": -1.0}, {"variant": "other"}, {"tolerance": 99.0}, {"needs": "smoke"}]
+)
 def test_a_record_of_a_row_that_changed_is_refused(tmp_path, change):
     _put(tmp_path, {DRAWS[0]: _entry(DRAWS[0], "agrees") | change})
     with pytest.raises(ValueError, match=f"judges {re.escape(DRAWS[0])} by a row .* changed"):

@@ -22,10 +22,10 @@ def test_a_slider_redraws_from_its_own_value_and_leaves_no_figure_open():
 
     box = widgets.explore(draw, angle=[0, 30, 60])
     slider, shown = box.children
-    first = shown.children[0].value
+    first = bytes(shown.children[0].value)
     slider.value = 60
     assert asked == [0, 60]
-    assert first.startswith(PNG) and shown.children[0].value != first
+    assert first.startswith(PNG) and bytes(shown.children[0].value) != first
     assert not plt.get_fignums()
 
 

@@ -1,6 +1,22 @@
-"""Data sets."""
+"""Data sets: MNIST and CIFAR-10 as stored bytes, augmentation, mosaics as indices, made-up points."""
 
 from companion.data.augmentation import flip, flip_and_shift, shift
 from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
+from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
+from companion.data.synthetic import GEOMETRIES, Points, two_planes
 
-__all__ = ["CIFAR10_CLASSES", "Images", "cifar10", "flip", "flip_and_shift", "mnist", "shift"]
+__all__ = [
+    "CIFAR10_CLASSES",
+    "GEOMETRIES",
+    "Images",
+    "Mosaics",
+    "Points",
+    "cifar10",
+    "draw_mosaics",
+    "flip",
+    "flip_and_shift",
+    "focused_average",
+    "mnist",
+    "shift",
+    "two_planes",
+]

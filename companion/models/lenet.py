@@ -69,7 +69,7 @@ class LeNet5(nn.Module):
         for convolution in (self.conv1, self.conv2):
             maps = convolution(maps)
             if self.pooling == "max":
-                # A monotone activation commutes with the maximum: the same bits for a quarter of the elements.
+                # A growing function commutes with the maximum: the same values from a quarter of the elements.
                 maps = activate(F.max_pool2d(maps, 2))
             else:
                 maps = F.avg_pool2d(activate(maps), 2)

@@ -34,13 +34,15 @@ class Pixels(nn.Module):
         if coding not in CODINGS:
             raise ValueError(f"unknown coding {coding!r}; the codings are {', '.join(CODINGS)}")
         self.coding = coding
+        # Follows the model to another precision (`.double()`) and device, as its weights do.
+        self.register_buffer("_kind", torch.empty(0), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Code images of shape (N, C, H, W)."""
         if images.is_floating_point():
             return images
         gain, shift, divisor = self.numbers()
-        return images.to(torch.get_default_dtype()).mul_(gain).add_(shift).div_(divisor)
+        return images.to(self._kind.dtype).mul_(gain).add_(shift).div_(divisor)
 
     def numbers(self) -> tuple[float, float, float]:
         """Return gain, shift and divisor of coded = (gain * byte + shift) / divisor."""

@@ -38,6 +38,9 @@ class Checkpoint:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        torch.save(state, partial)
-        partial.replace(self.path)
+        try:
+            torch.save(state, partial)
+            partial.replace(self.path)
+        finally:
+            partial.unlink(missing_ok=True)
         self._saved_at = time.monotonic()

@@ -13,8 +13,7 @@ from torch.nn import functional as F
 @torch.no_grad()
 def outputs(net: nn.Module, inputs: torch.Tensor, *, batch: int = 1000) -> torch.Tensor:
     """Return the outputs (N, K) of `net` in evaluation mode, computed `batch` inputs at a time on its device."""
-    parameter = next(net.parameters(), None)
-    device = inputs.device if parameter is None else parameter.device
+    device = next((weights.device for weights in net.parameters()), inputs.device)
     was_training = net.training
     net.eval()
     try:
@@ -50,25 +49,39 @@ def mean_loss(
 def accuracy(net: nn.Module, examples: Sequence[torch.Tensor], *, batch: int = 1000) -> float:
     """Return the share of examples (inputs, labels) whose most probable class is their label."""
     inputs, labels = examples
-    right = predictions(net, inputs, batch=batch) == labels.to(next(net.parameters()).device)
-    return right.double().mean().item()
+    predicted = predictions(net, inputs, batch=batch)
+    return (predicted == labels.to(predicted.device)).double().mean().item()
 
 
 def confusion_matrix(
     net: nn.Module, examples: Sequence[torch.Tensor], *, classes: int = 10, batch: int = 1000
 ) -> torch.Tensor:
-    """Return counts (classes, classes): row the true class, column the predicted one."""
+    """Return counts (classes, classes): row the true class, column the predicted one.
+
+    Raises
+    ------
+    ValueError
+        If a label or a prediction is not one of the classes.
+    """
     inputs, labels = examples
     predicted = predictions(net, inputs, batch=batch).cpu()
+    _check_classes(torch.cat([labels.cpu(), predicted]), classes)
     return torch.bincount(labels.cpu() * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def per_class(
     net: nn.Module, examples: Sequence[torch.Tensor], *, classes: int = 10, batch: int = 1000
 ) -> pd.DataFrame:
-    """Return one row per class: label, n, accuracy (share) and loss (mean cross-entropy in nats) of its examples."""
+    """Return one row per class: label, n, accuracy (share) and loss (mean cross-entropy in nats) of its examples.
+
+    Raises
+    ------
+    ValueError
+        If a label is not one of the classes.
+    """
     inputs, labels = examples
     labels = labels.cpu()
+    _check_classes(labels, classes)
     logits = outputs(net, inputs, batch=batch).double().cpu()
     table = pd.DataFrame(
         {
@@ -78,4 +91,10 @@ def per_class(
         }
     )
     grouped = table.groupby("label").agg(n=("loss", "size"), accuracy=("accuracy", "mean"), loss=("loss", "mean"))
-    return grouped.reindex(range(classes)).reset_index()
+    grouped = grouped.reindex(range(classes)).reset_index()
+    return grouped.assign(n=grouped["n"].fillna(0).astype(int))
+
+
+def _check_classes(found: torch.Tensor, classes: int) -> None:
+    if len(found) and not 0 <= int(found.min()) <= int(found.max()) < classes:
+        raise ValueError(f"there are {classes} classes, but labels or predictions from {found.min()} to {found.max()}")

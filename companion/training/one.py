@@ -53,7 +53,7 @@ def fit(
     checkpoint: str | Path | Checkpoint | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Train `net` in place and return its history.
+    """Train `net` in place, leave it in evaluation mode, and return its history.
 
     Parameters
     ----------
@@ -80,10 +80,11 @@ def fit(
     augment : callable, optional
         Maps a batch of inputs and a generator on the model's device to the inputs that are trained on.
     measure : callable, optional
-        Called with the model in evaluation mode after every epoch; its numbers join the history.
+        Called with the model in evaluation mode after every epoch; its numbers join the history, under names other
+        than the history's own.
     arithmetic : {"fp32", "bf16"}
-        bf16 computes in bfloat16 where autocast deems it safe and keeps weights, optimiser and loss in fp32. A model
-        in double precision stays so under "fp32".
+        bf16 computes the model in bfloat16 where autocast deems it safe and keeps weights, optimiser and loss in fp32.
+        A model in double precision stays so under "fp32".
     device : device, optional
         PyTorch's current default device if not given (`with torch.device("cuda"): ...`).
     checkpoint : path or Checkpoint, optional
@@ -100,9 +101,9 @@ def fit(
     Raises
     ------
     Diverged
-        If the loss becomes infinite or NaN; says at which epoch and step.
+        If the loss or a weight becomes infinite or NaN; says at which epoch, and for a loss at which step.
     ValueError
-        If a setting is not one of those allowed, or there are no examples.
+        If a setting is not one of those allowed, there are no examples, or the checkpoint is of another training.
     """
     inputs, targets = examples
     if len(inputs) != len(targets) or len(inputs) == 0:
@@ -121,8 +122,13 @@ def fit(
     rows: list[dict[str, float]] = []
     keeper = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
+    identity = (seed, batch, lr, optimizer, momentum, tuple(betas), eps, weight_decay, arithmetic, len(inputs))
     with _dropout_stream(seed, device):
         if (state := keeper.load()) is not None:
+            if state["identity"] != identity:
+                raise ValueError(
+                    f"the checkpoint {keeper.path} is of another training: {state['identity']}, not {identity}"
+                )
             rows = state["rows"]
             net.load_state_dict(state["net"])
             updates.load_state_dict(state["updates"])
@@ -145,7 +151,8 @@ def fit(
                     images = augment(images, augmentation)
                 updates.zero_grad(set_to_none=True)
                 with computing():
-                    value = loss(net(images), targets[chosen])
+                    answers = net(images)
+                value = loss(answers if arithmetic == "fp32" else answers.float(), targets[chosen])
                 value.backward()
                 updates.step()
                 losses[step] = value.detach()
@@ -156,14 +163,22 @@ def fit(
                     f"training diverged: the loss was {losses[step].item()} at epoch {epoch}, step {step + 1} of "
                     f"{len(batches)} ({optimizer}, learning rate {rate:g}, {arithmetic})"
                 )
+            if not all(bool(weights.isfinite().all()) for weights in net.parameters()):
+                raise Diverged(
+                    f"training diverged: a weight was infinite or NaN after epoch {epoch} ({optimizer}, {rate:g})"
+                )
             sizes = torch.tensor([len(chosen) for chosen in batches], device=device, dtype=torch.float64)
             row = {"epoch": epoch, "loss": float((losses * sizes).sum() / len(inputs)), "lr": rate}
             if measure is not None:
                 net.eval()
-                row |= measure(net)
+                measured = measure(net)
+                if clash := measured.keys() & row.keys():
+                    raise ValueError(f"measure returns {', '.join(sorted(clash))}, which the history tells already")
+                row |= measured
             rows.append(row)
             keeper.save(
                 {
+                    "identity": identity,
                     "rows": rows,
                     "net": net.state_dict(),
                     "updates": updates.state_dict(),
@@ -175,6 +190,7 @@ def fit(
             bar.set_postfix(loss=f"{row['loss']:.4f}")
             bar.update()
         bar.close()
+    net.eval()
     return pd.DataFrame(rows, columns=None if rows else ["epoch", "loss", "lr"])
 
 
@@ -213,7 +229,9 @@ def _computing(arithmetic: str, device: torch.device) -> Callable[[], contextlib
 def _dropout_stream(seed: int, device: torch.device) -> Iterator[None]:
     """Let layers that draw at random (dropout) use their own stream; leave the global generators as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(stream(seed, "dropout"))
+        torch.default_generator.manual_seed(stream(seed, "dropout"))
+        if device.type == "cuda":
+            torch.cuda.manual_seed(stream(seed, "dropout"))
         yield
 
 

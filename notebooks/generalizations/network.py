@@ -40,7 +40,7 @@ from companion.run import Run
 run = Run("generalizations/network", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(images=500, scored=200, epochs=2, seeds=2, variant_epochs=1, longer=2, variant_seeds=1),
-    laptop=dict(images=10_000, scored=4_000, epochs=15, seeds=3, variant_epochs=10, longer=15, variant_seeds=1),
+    laptop=dict(images=10_000, scored=4_000, epochs=15, seeds=3, variant_epochs=8, longer=10, variant_seeds=1),
     paper=dict(images=50_000, scored=10_000, epochs=15, seeds=20, variant_epochs=15, longer=45, variant_seeds=5),
 )
 LOW, HIGH = 10, 15  # the epochs that the paper speaks of
@@ -197,9 +197,9 @@ losses = plots.curves(
 run.figure("loss", losses, caption="Loss on training and on test images after every epoch.")
 
 # %% [markdown]
-# The two curves of each figure part early. On training images the network gets better without end; on test images the
-# accuracy levels off and the loss turns and rises: the network overfits, and more epochs make it surer of its mistakes,
-# not better. Where the test accuracy levels off decides what is left of "70 to 80 %".
+# The two curves of each figure part. On training images the network gets better without end; on test images the
+# accuracy levels off, and the loss stands still and then turns: the network overfits, and more epochs make it surer of
+# its mistakes, not better. Where the test accuracy levels off decides what is left of "70 to 80 %".
 
 
 # %%
@@ -216,6 +216,12 @@ standing = pd.concat(
 )
 standing = tables.summarise(standing, ["test", "training"], "epochs")
 run.table("standing", standing, caption="Accuracy after 10 and after 15 epochs.").round(4)
+
+# %%
+least = np.stack(table["test_loss"]).mean(0).argmin() + 1
+gap = after(table, HIGH, "training_accuracy").mean() - after(table, HIGH).mean()
+print(f"The mean test loss is least after epoch {least} of {scale.epochs};")
+print(f"at the end, accuracy is {100 * gap:.1f} points higher on training images than on test images.")
 
 # %%
 best = np.stack(table["test_accuracy"]).max(1)

@@ -1,0 +1,70 @@
+"""A refactoring that keeps results: small trainings give the same bits as they did at a commit.
+
+`make rekey SINCE=<commit>` runs this with the commit in COMPANION_REKEY_SINCE; in the test suite it is the last commit.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+SCRIPT = """
+import hashlib, torch
+torch.set_num_threads(1)
+from companion import models, training
+from companion.data import mosaics as mosaic_data, synthetic
+
+def tell(name, *tensors):
+    content = b"".join(one.detach().contiguous().numpy().tobytes() for one in tensors)
+    print(name, hashlib.sha256(content).hexdigest())
+
+draw = torch.Generator().manual_seed(7)
+grey = torch.randint(256, (600, 1, 32, 32), generator=draw, dtype=torch.uint8)
+colour = torch.randint(256, (200, 3, 32, 32), generator=draw, dtype=torch.uint8)
+labels = torch.randint(10, (600,), generator=draw)
+common = dict(epochs=2, batch=64, seed=3)
+for pooling in ("max", "average"):
+    for activation in ("relu", "tanh"):
+        net = models.LeNet5(seed=5, pooling=pooling, activation=activation, coding="1998")
+        history = training.fit(net, (grey, labels), lr=1e-3, optimizer="adam", **common)
+        tell(f"lenet {pooling} {activation}", *net.parameters(), torch.tensor(history["loss"].to_numpy()))
+        tell("answers", training.outputs(net, 255 - grey), training.confusion_matrix(net, (grey, labels)))
+        turned = models.flip_first_layer(net, correct_bias=True)
+        tell("turned", training.outputs(turned, grey), torch.tensor(training.accuracy(turned, (grey, labels))))
+net = models.CifarCNN(seed=5)
+history = training.fit(net, (colour, labels[:200]), lr=1e-3, optimizer="adam", eps=1e-7, **common)
+tell("cnn", *net.parameters(), torch.tensor(history["loss"].to_numpy()))
+tell("classes", torch.tensor(training.per_class(net, (colour, labels[:200])).to_numpy(float)))
+points = synthetic.two_planes(500, angle=30, seed=1)
+tell("points", *points)
+mosaics = mosaic_data.draw_mosaics(points.labels, (0, 1, 2), n=300, seed=1)
+average = mosaic_data.focused_average(points.inputs, mosaics, 3 / 9)
+tell("mosaics", *mosaics, average)
+net = models.MLP((3, 64, 128, 3), seed=5).double()
+examples = (average, points.labels[mosaics.foreground])
+history = training.fit(net, examples, lr=0.01, momentum=0.9, weight_decay=1e-4, **common)
+tell("mlp", *net.parameters(), torch.tensor(history["loss"].to_numpy()))
+"""
+
+
+def bits(package: Path) -> str:
+    settings = os.environ | {"PYTHONPATH": str(package)}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=settings, cwd=package, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_same_bits_as_at_the_commit(tmp_path):
+    commit = os.environ.get("COMPANION_REKEY_SINCE") or "HEAD"
+    archive = subprocess.run(["git", "-C", ROOT, "archive", commit, "companion"], capture_output=True)
+    if archive.returncode != 0:
+        pytest.skip(f"git has no commit {commit} here")
+    subprocess.run(["tar", "-x", "-C", tmp_path], input=archive.stdout, check=True)
+    before, now = bits(tmp_path), bits(ROOT)
+    assert len(now.splitlines()) > 10
+    # A commit without some of these functions tells fewer lines; all that it tells must be the same.
+    assert now == before
