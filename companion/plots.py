@@ -115,7 +115,7 @@ def strip(
     """Draw every replicate as a point, category by category, with the mean and its 95 % interval beside them."""
     categories = list(dict.fromkeys(table[x]))
     groups = [("", table)] if hue is None else list(table.groupby(hue, sort=False))
-    figure, ax = _panel(ax, (max(4.6, 0.95 * len(categories) * len(groups) ** 0.5 + 1.2), 3.2))
+    figure, ax = _panel(ax, (max(4.6, 0.95 * len(categories) * len(groups) ** 0.5 + 2.0), 3.0))
     width = 0.7 / len(groups)
     for position, (label, part) in enumerate(groups):
         colour = PALETTE[position]
@@ -128,6 +128,8 @@ def strip(
             aside = width * (np.arange(len(sample)) % 5 - 2) / 14
             ax.plot(middle - width / 8 + aside, sample, "o", ms=3.2, mew=0, alpha=0.55, color=colour)
             mean, low, high = summarise(pd.DataFrame({"y": sample, "g": 0}), "y", "g").loc[0, ["mean", "low", "high"]]
+            if share:  # a t interval of few seeds may leave the range
+                low, high = np.clip([low, high], 0, 1)
             ax.errorbar(
                 middle + width * 0.32,
                 mean,
@@ -145,7 +147,7 @@ def strip(
     ax.grid(axis="x", visible=False)
     _dress(ax, share=share, xlabel=xlabel, ylabel=ylabel or y, title=title)
     if hue is not None or reported:
-        ax.legend(title=hue, loc="best")
+        ax.legend(title=hue, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
@@ -217,32 +219,6 @@ def matrices(
     bar.outline.set_visible(False)
     if share:
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return figure
-
-
-@themed
-def reported_against_reproduced(
-    table: pd.DataFrame, *, share: bool = False, title: str = "", ax: Axes | None = None
-) -> Figure:
-    """Draw our mean and interval beside the reported value, one line per row.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Columns label, reported, mean, low, high.
-    """
-    figure, ax = _panel(ax, (5.6, 0.32 * len(table) + 1.1))
-    heights = np.arange(len(table))[::-1]
-    ax.hlines(heights, table["low"], table["high"], color=PALETTE[0], lw=2.2, alpha=0.7)
-    ax.plot(
-        table["mean"], heights, "D", ms=5, color=PALETTE[0], mec="white", mew=0.6, label="reproduced, 95 % interval"
-    )
-    ax.plot(table["reported"], heights, "|", ms=11, mew=2, color=REPORTED, label="reported")
-    ax.set_yticks(heights, table["label"])
-    if share:
-        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_title(title)
-    ax.legend(loc="best")
     return figure
 
 
