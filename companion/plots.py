@@ -315,6 +315,7 @@ def panels(
     shape = (size[0] * across + 1.1, size[1] * down)
     figure, axes = plt.subplots(down, across, figsize=shape, squeeze=False, sharex=True, sharey=True)
     for ax, (title, part) in zip(axes.flat, parts.items(), strict=False):
+        ax.autoscale(axis="y")  # a plot that set its limits has set those of all the panels
         draw(part, ax=ax, title=title)
         ax.set(xlabel="", ylabel="")
     first = axes.flat[0].get_legend()

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import types
@@ -75,6 +76,7 @@ def become(order: dict, out: int, err: int) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
+        threading._shutdown()  # as the interpreter ends, without taking down the libraries: seconds
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -38,3 +38,13 @@ def test_panels_share_one_legend_and_hide_what_is_not_used():
     assert [ax.get_visible() for ax in figure.axes] == [True] * 4 + [False] * 2
     assert all(ax.get_legend() is None for ax in figure.axes)
     plt.close(figure)
+
+
+def test_shared_limits_hold_every_panel():
+    tables = {name: pd.DataFrame({"x": [0, 1], "y": [0.4, top]}) for name, top in (("a", 0.5), ("b", 0.98), ("c", 0.6))}
+    figure = plots.panels(tables, functools.partial(plots.curves, x="x", y="y", share=True))
+    limits = {ax.get_ylim() for ax in figure.axes}
+    assert len(limits) == 1
+    (low, high) = limits.pop()
+    assert low < 0.4 and 0.98 < high <= 1.03
+    plt.close(figure)
