@@ -25,9 +25,10 @@ from nbformat import NotebookNode
 
 from companion import pairs, profiles, record, rekey, report
 from companion.claims.rows import SOURCES
-from companion.fingerprint import PACKAGE, digest, module_digest, package_modules, with_imports
+from companion.fingerprint import digest
 from companion.run import RESULTS, root
 from companion.scaleout import jobs_allowed
+from companion.source import PACKAGE, module_digest, package_modules, with_imports
 
 # Seconds a cell may take; a paper run may take days.
 CELL_TIMEOUT = {"smoke": 300, "laptop": 3600, "paper": None}

@@ -28,10 +28,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-PACKAGE = "companion"
+from companion.source import PACKAGE, check_unchanged, handed_on, module_digest, package_modules, spelled, with_imports
+
 INSTALLED = {"site-packages", "dist-packages"}
-# What these hand on is checked against SHA-256 sums that stand in the modules that call them.
-VERIFIED = frozenset({"companion.data.download"})
 
 
 class Undeclared(TypeError):
@@ -80,23 +79,15 @@ def dependencies(unit: Callable[..., Any]) -> Dependencies:
     ------
     Undeclared
         If the unit uses a value that has no digest, such as a Run or an open file; says which.
+    StaleSession
+        If a module it reaches was edited after this session imported it.
     """
     reader = _Reader()
     reader.function(unit.__name__, unit)
     scale = {name: getattr(reader.scale, name) for name in sorted(reader.scale_attributes)}
     modules = {name: module_digest(name) for name in sorted(with_imports(reader.modules))}
+    check_unchanged(modules)
     return Dependencies(dict(sorted(reader.code.items())), modules, scale, frozenset(reader.names))
-
-
-@functools.cache
-def module_digest(module: str) -> str:
-    """Return the digest of the syntax tree of a package module, docstrings left out."""
-    return tree_digest(package_modules()[module].read_text(encoding="utf-8"))
-
-
-def tree_digest(source: str) -> str:
-    """Return the digest of the syntax tree of a source text, docstrings left out."""
-    return hashlib.sha256(_dump(ast.parse(source)).encode()).hexdigest()
 
 
 def _canonical(value: Any) -> str:
@@ -150,7 +141,7 @@ class _Reader:
         tree = _tree_of(function)
         chains = _chains(tree)
         outside = list(_outside_names(name, function, tree))
-        self._enter(name, hashlib.sha256(_dump(tree).encode()).hexdigest())
+        self._enter(name, hashlib.sha256(spelled(tree).encode()).hexdigest())
         for written, label, value in outside:
             self.value(label, value, chains.get(written, {()}))
 
@@ -225,7 +216,7 @@ class _Reader:
             elif isinstance(target, type | types.FunctionType):
                 return self._defined(chain[position], target)
             else:  # a constant does not know its home, but the room that hands it on does
-                return self.modules.add(_handed_on(module.__name__).get(attribute, module.__name__))
+                return self.modules.add(handed_on(module.__name__).get(attribute, module.__name__))
         inside = f"{module.__name__}."  # handed on whole: everything in it may matter
         self.modules |= {name for name in package_modules() if name == module.__name__ or name.startswith(inside)}
 
@@ -341,73 +332,3 @@ def _chains(tree: ast.AST) -> dict[str, set[tuple[str, ...]]]:
 
     visit(tree, ())
     return chains
-
-
-def _dump(tree: ast.AST) -> str:
-    """Spell a syntax tree without docstrings and positions."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
-            body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
-        ):
-            node.body = body[1:]
-    return ast.dump(tree)
-
-
-@functools.cache
-def package_modules() -> dict[str, Path]:
-    """Return the source file of every module of the package, by module name."""
-    spec = importlib.util.find_spec(PACKAGE)
-    root = Path(spec.origin).parent  # type: ignore[union-attr, arg-type]
-    names = {}
-    for path in root.rglob("*.py"):
-        parts = path.relative_to(root.parent).with_suffix("").parts
-        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return names
-
-
-def _module_tree(module: str) -> ast.Module:
-    return ast.parse(package_modules()[module].read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _imports(module: str) -> frozenset[str]:
-    """Return the package modules that a module imports; `from companion.data import images` names one, too."""
-    named: set[str] = set()
-    for node in ast.walk(_module_tree(module)):
-        if isinstance(node, ast.Import):
-            named |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            named |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(named & package_modules().keys())
-
-
-def with_imports(modules: set[str]) -> set[str]:
-    """Return the modules with all that they import, directly or not.
-
-    Rooms (`__init__` files) only hand on names: what is used of them has been followed home already, and package
-    modules import one another by file.
-    """
-    reached: set[str] = set()
-    waiting = set(modules)
-    while waiting:
-        module = waiting.pop()
-        if module not in reached and module not in VERIFIED and not _is_room(module):
-            reached.add(module)
-            waiting |= _imports(module)
-    return reached
-
-
-@functools.cache
-def _handed_on(room: str) -> dict[str, str]:
-    """Return the home module of every name that an `__init__` hands on."""
-    return {
-        alias.asname or alias.name: node.module
-        for node in _module_tree(room).body
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-    }
-
-
-def _is_room(module: str) -> bool:
-    return package_modules()[module].name == "__init__.py"

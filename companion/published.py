@@ -66,6 +66,22 @@ def read_table(path: Path) -> tuple[pd.DataFrame, str]:
     return table, note["digest"]
 
 
+def check_size(folder: Path) -> None:
+    """Check that the tables of one notebook are small enough to be kept in git.
+
+    Raises
+    ------
+    ValueError
+        If they are not; the results themselves are in the store.
+    """
+    size = sum(path.stat().st_size for path in folder.glob("*.parquet"))
+    if size > LIMIT_BYTES:
+        raise ValueError(
+            f"the result tables of {folder.parent.name} take {size / 1e6:.1f} MB, and at most "
+            f"{LIMIT_BYTES / 1e6:.0f} MB are published; let the unit return smaller arrays (fewer points of a curve, float32)"
+        )
+
+
 def _note(schema: pa.Schema) -> dict:
     return json.loads((schema.metadata or {}).get(_NOTE, b"{}"))
 

@@ -14,7 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from companion.fingerprint import Dependencies, package_modules, tree_digest
+from companion.fingerprint import Dependencies
+from companion.source import package_modules, tree_digest
 
 SINCE = "COMPANION_REKEY_SINCE"
 PROOF = "COMPANION_REKEY_PROOF"

@@ -206,7 +206,13 @@ class Run:
             Replicates behind each number; the number of seeds by default.
         """
         n = self._seeds if n is None else int(n)
-        line = [self.section, self.profile, f"n = {n}", f"{self.arithmetic} on {self.device}", self.digest[:10]]
+        line = [
+            self.section,
+            self.profile,
+            *([f"n = {n}"] if n else []),
+            f"{self.arithmetic} on {self.device}",
+            self.digest[:10],
+        ]
         if self.reduced:
             line.insert(2, "reduced: " + " ".join(f"{key}={value}" for key, value in vars(self._scale).items()))
         if self.profile == "smoke":
@@ -231,7 +237,7 @@ class Run:
 
     def table(self, name: str, table: pd.DataFrame, *, caption: str = "") -> pd.DataFrame:
         """Keep a table under `name` as CSV (six significant digits) and hand it back to be shown."""
-        index = not isinstance(table.index, pd.RangeIndex)
+        index = table.index.name is not None or not pd.api.types.is_integer_dtype(table.index)
         content = table.to_csv(index=index, float_format="%.6g", lineterminator="\n")
         self._files[f"{name}.csv"] = content.encode()
         _enter(self._tables, {"file": f"{name}.csv", "caption": caption})
@@ -304,6 +310,7 @@ class Run:
         results = {f"{name}.parquet": found for name, found in self._sweeps.items()}
         for name, found in results.items():
             published.write_table(self.folder / "results" / name, found.table, found.digest)
+        published.check_size(self.folder / "results")
         self._drop_leftovers(set(self._files) | {f"results/{name}" for name in results})
         record.write(self.folder, self.record())
         return self.verdicts()

@@ -19,8 +19,9 @@ import torch
 from tqdm.auto import tqdm
 
 from companion import rekey, scaleout
-from companion.fingerprint import Dependencies, dependencies, digest, module_digest
+from companion.fingerprint import Dependencies, dependencies, digest
 from companion.seeds import stream
+from companion.source import module_digest
 from companion.store import Store, plain
 
 Unit = Callable[..., Any]

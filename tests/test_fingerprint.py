@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import companion
-from companion.fingerprint import VERIFIED, Undeclared, dependencies, digest
+from companion.fingerprint import Undeclared, dependencies, digest
+from companion.source import VERIFIED
 from companion.sweep import grid, sweep
 
 ROOT = Path(companion.__file__).parent
