@@ -211,12 +211,15 @@ def run_all(sections: list[str], settings: Settings) -> int:
     """Run notebooks one after the other; a failing one does not stop the others. Return the exit code."""
     waiting = [section for section in sections if not up_to_date(section, settings)]
     estimates = [expected_minutes(section, settings) for section in waiting]
-    known = sum(minutes for minutes in estimates if minutes is not None)
-    unknown = "" if None not in estimates else f", and {estimates.count(None)} never timed"
+    timed = [minutes for minutes in estimates if minutes is not None]
+    length = f"; from nothing about {sum(timed):.0f} min" if timed else ""
+    untimed = f" ({len(estimates) - len(timed)} never timed yet)" if len(timed) < len(estimates) else ""
     _say(
         f"{settings.profile} on {settings.device}, {settings.jobs} jobs: {len(waiting)} notebooks to run, "
-        f"{len(sections) - len(waiting)} up to date; about {known:.0f} min from nothing{unknown}"
+        f"{len(sections) - len(waiting)} up to date{length}{untimed}"
     )
+    for section in waiting:
+        _say(f"  {section}")
     failed: dict[str, str] = {}
     for place, section in enumerate(waiting, start=1):
         try:

@@ -78,7 +78,7 @@ def check_size(folder: Path) -> None:
     if size > LIMIT_BYTES:
         raise ValueError(
             f"the result tables of {folder.parent.name} take {size / 1e6:.1f} MB, and at most "
-            f"{LIMIT_BYTES / 1e6:.0f} MB are published; let the unit return smaller arrays (fewer points of a curve, float32)"
+            f"{LIMIT_BYTES / 1e6:.0f} MB are published; let the unit return smaller arrays (fewer points, float32)"
         )
 
 

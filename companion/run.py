@@ -5,7 +5,6 @@ Nothing reaches the output folder before `Run.finish`, so a notebook that fails 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import textwrap
@@ -14,15 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import PIL.Image
 from IPython.display import HTML, Image
 from matplotlib.figure import Figure
-from PIL.PngImagePlugin import PngInfo
 
-from companion import claims, profiles, published, record
+from companion import claims, pictures, profiles, published, record
 from companion.claims import text
 from companion.data.images import SHA256
 from companion.fingerprint import Scale, dependencies, digest
@@ -30,7 +26,6 @@ from companion.scaleout import jobs_allowed
 from companion.store import Store
 from companion.sweep import Point, Unit, grid, sweep
 
-DPI = 110
 IMAGES = "companion.data.images"
 RESULTS = ("compute", "published")
 
@@ -230,7 +225,7 @@ class Run:
             "Comment": json.dumps({"digest": self.digest, "scale": vars(self._scale)}, default=str),
             "Software": "companion",
         }
-        picture = _png(figure, told)
+        picture = pictures.png(figure, told)
         self._files[f"{name}.png"] = picture
         _enter(self._figures, {"file": f"{name}.png", "caption": caption, "n": n})
         return Image(picture, alt=caption)
@@ -364,18 +359,6 @@ class _Published:
 
     def __init__(self, table: pd.DataFrame, content: str) -> None:
         self.table, self.digest = table, content
-
-
-def _png(figure: Figure, told: dict[str, str]) -> bytes:
-    """Return a figure as PNG with text chunks, and close it; 256 colours, a third of the size of true colour."""
-    drawn, picture, chunks = io.BytesIO(), io.BytesIO(), PngInfo()
-    figure.savefig(drawn, dpi=DPI, bbox_inches="tight", pad_inches=0.08)
-    plt.close(figure)
-    for key, words in told.items():
-        chunks.add_itxt(key, words)
-    palette = PIL.Image.open(drawn).convert("RGB").quantize(256, dither=PIL.Image.Dither.NONE)
-    palette.save(picture, "PNG", optimize=True, dpi=(DPI, DPI), pnginfo=chunks)
-    return picture.getvalue()
 
 
 def _enter(entries: list[dict[str, Any]], entry: dict[str, Any]) -> None:

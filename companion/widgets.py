@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+
+from companion.pictures import png
 
 DPI = 90
 
@@ -32,17 +32,9 @@ def explore(draw: Callable[..., Sequence[Figure]], **choices: Sequence[Any]) -> 
 
     def redraw(_: Any = None) -> None:
         figures = draw(**{name: slider.value for name, slider in sliders.items()})
-        shown.children = [ipywidgets.Image(value=_png(figure), format="png") for figure in figures]
+        shown.children = [ipywidgets.Image(value=png(figure, dpi=DPI), format="png") for figure in figures]
 
     for slider in sliders.values():
         slider.observe(redraw, names="value")
     redraw()
     return ipywidgets.VBox([*sliders.values(), shown])
-
-
-def _png(figure: Figure) -> bytes:
-    """Return a figure as a picture and close it."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=DPI, bbox_inches="tight")
-    plt.close(figure)
-    return picture.getvalue()

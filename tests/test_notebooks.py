@@ -135,7 +135,7 @@ def test_what_is_committed_is_a_sober_laptop_run(source):
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == listed
     assert sum((folder / name).stat().st_size for name in made["results"]) <= 2_000_000
     pair = source.with_suffix(".ipynb")
-    assert pair.stat().st_size <= 1_000_000
+    assert pair.stat().st_size <= 400_000
     cells = nbformat.read(pair, as_version=4).cells
     assert all(cell.outputs or cell.source for cell in cells if cell.cell_type == "code")
     errors = [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]

@@ -39,7 +39,7 @@ def result(claim: Claim, judged: dict[str, Any]) -> str:
     return text if judged["n"] is None else f"{text}, n = {judged['n']}"
 
 
-def verdict_table(entries: dict[str, dict[str, Any]], *, lines: int = 40) -> str:
+def verdict_table(entries: dict[str, dict[str, Any]], *, lines: int = 25) -> str:
     """Return the claims of a record as an HTML table, the refuted first, below a sentence that counts the verdicts.
 
     Parameters

@@ -40,7 +40,7 @@ from companion.run import Run
 run = Run("generalizations/network", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(images=500, scored=200, epochs=2, seeds=2, variant_epochs=1, longer=2, variant_seeds=1),
-    laptop=dict(images=10_000, scored=4_000, epochs=15, seeds=3, variant_epochs=8, longer=10, variant_seeds=1),
+    laptop=dict(images=10_000, scored=2_500, epochs=15, seeds=3, variant_epochs=6, longer=8, variant_seeds=1),
     paper=dict(images=50_000, scored=10_000, epochs=15, seeds=20, variant_epochs=15, longer=45, variant_seeds=5),
 )
 LOW, HIGH = 10, 15  # the epochs that the paper speaks of
@@ -198,8 +198,8 @@ run.figure("loss", losses, caption="Loss on training and on test images after ev
 
 # %% [markdown]
 # The two curves of each figure part. On training images the network gets better without end; on test images the
-# accuracy levels off, and the loss stands still and then turns: the network overfits, and more epochs make it surer of
-# its mistakes, not better. Where the test accuracy levels off decides what is left of "70 to 80 %".
+# accuracy levels off, and the loss stands still or even turns and rises: the network overfits, and more epochs make it
+# surer of its mistakes, not better. Where the test accuracy levels off decides what is left of "70 to 80 %".
 
 
 # %%
@@ -233,11 +233,11 @@ print(f"the best of all {len(table)} networks and all epochs has {best.max():.1%
 # say. The paper's range is judged by its two ends: 70 % after 10 epochs, 80 % after 15.
 
 # %%
-ceiling = f"the best network at its best epoch has {best.max():.1%}"
+ceiling = f"trained on {scale.images:,} images, the best network at its best epoch has {best.max():.1%}"
 run.claim("generalizations.model.epochs.low", LOW)
 run.claim("generalizations.model.epochs.high", HIGH)
 run.claim("generalizations.model.acc.low", after(table, LOW))
-run.claim("generalizations.model.acc.high", after(table, HIGH), reason=f"the network overfits before: {ceiling}")
+run.claim("generalizations.model.acc.high", after(table, HIGH), reason=ceiling)
 
 # %% [markdown]
 # ## Class by class
@@ -255,9 +255,19 @@ run.figure("class_losses", figure, caption="Test loss of every class after the l
 
 # %% [markdown]
 # "It is definitely learning all ten classes" holds: every class is far above the 10 % of a guess. But they are learned
-# unequally, vehicles better than animals, and one class moves a lot from seed to seed while the overall accuracy
-# hardly moves: a network that says *dog* more readily wins dogs and loses cats. The paper's effects are measured class
-# by class, so this is the noise that they have to beat.
+# unequally, vehicles on the whole better than animals. And a single class moves from network to network:
+
+# %%
+per_class = np.stack(table["class_accuracy"])  # (networks, classes)
+apart = 100 * np.sqrt(per_class.var(0, ddof=1).mean())
+together = 100 * per_class.mean(1).std(ddof=1)
+print(f"Standard deviation over networks, in points: {apart:.1f} for one class, {together:.1f} for all ten together;")
+print(f"if the classes moved independently, it would be {apart / 10**0.5:.1f} for all ten together.")
+
+# %% [markdown]
+# Where the whole moves less than independent parts would, the parts trade: one network answers *dog* more readily and
+# pays with its cats, another the other way round. The paper's effects are measured class by class, so the spread of a
+# class, not that of the whole, is the noise that they have to beat.
 
 # %%
 labels = first("test", scale.scored).labels.numpy()
@@ -269,8 +279,8 @@ figure = plots.matrices(
 run.figure("confusion", figure, caption="Which class is answered for images of each class, in percent.")
 
 # %% [markdown]
-# Mistakes stay inside the families (2 to 7 are the animals, the rest vehicles), cat and dog above all, with one bridge
-# between them: birds and airplanes share the sky.
+# Most mistakes stay inside the families (2 to 7 are the animals, the rest vehicles), cat and dog above all. Look for
+# the bridges between the families, such as birds that are taken for airplanes: they share the sky.
 
 # %% [markdown]
 # ## What the networks see
@@ -297,9 +307,8 @@ run.figure("gallery", figure, caption="Test images with the networks' answer and
 print(f"One network: {after(table, HIGH).mean():.1%}. A vote of all {len(table)}: {(winner == labels).mean():.1%}.")
 
 # %% [markdown]
-# Some of the mistakes are ones that a hurried human could make: the shape of one class on the background of another.
-# The vote of many networks is right more often than one of them, so part of the error is not in the images but in the
-# accidents of a single training.
+# Which of the mistakes would a hurried human make, too? Where the vote of all networks is right more often than one of
+# them, part of the error lies not in the images but in the accidents of a single training.
 
 # %% [markdown]
 # ## Does it hang on our choices, and what would it take to reach 80 %?
@@ -330,19 +339,20 @@ variants = pd.concat([variants, longer.assign(recipe=LONGER)], ignore_index=True
 both = pd.concat([table.assign(recipe="headline"), variants], ignore_index=True)
 
 # %%
-courses = [tables.unroll(part, "test_accuracy", epoch=range(1, n + 1)) for n, part in both.groupby("epochs")]
+courses = [
+    tables.unroll(part, "test_accuracy", epoch=range(1, n + 1)) for n, part in both.groupby("epochs", sort=False)
+]
 figure = plots.curves(
     pd.concat(courses), "epoch", "test_accuracy", hue="recipe", reported=CLAIMED, share=True, ylabel="test accuracy"
 )
 run.figure("recipes_by_epoch", figure, caption="Test accuracy after every epoch, by recipe.", n=scale.variant_seeds)
 
 # %%
-both["test"] = [course[-1] for course in both["test_accuracy"]]
-both["training"] = [course[-1] for course in both["training_accuracy"]]
-figure = plots.strip(both, "recipe", "test", reported={"80 %": 0.8}, share=True, ylabel="test accuracy at the end")
-run.figure(
-    "recipes", figure, caption="Test accuracy after the last epoch; one point per network.", n=scale.variant_seeds
-)
+read = both["epochs"].where(both["recipe"] != "headline", scale.variant_epochs)  # as many as the short recipes had
+for kind in ("test", "training"):
+    both[kind] = [course[epoch - 1] for course, epoch in zip(both[f"{kind}_accuracy"], read, strict=True)]
+figure = plots.strip(both, "recipe", "test", reported={"80 %": 0.8}, share=True, ylabel="test accuracy")
+run.figure("recipes", figure, caption="Test accuracy, recipe by recipe; one point per network.", n=scale.variant_seeds)
 
 # %% [markdown]
 # To compare recipes, the same seeds are set against each other: same first weights, same order of the images, and the
@@ -365,12 +375,14 @@ for recipe, part in variants.groupby("recipe", sort=False):
         run.claim(f"generalizations.model.acc.{claim}", after(part, epoch), variant=recipe, reason=told)
 
 # %% [markdown]
-# Flips and shifts make an endless supply of images out of the same 50,000: training and test accuracy stay together,
-# and then longer training pays, because the network no longer runs into its own mistakes.
+# Weight decay, flips and shifts hold overfitting back: training and test accuracy stay closer together. That costs
+# speed in the first epochs and should lift the ceiling later, so judge these recipes where the headline has levelled
+# off. Whether 80 % is reached then is what the last recipe asks.
 #
 # **What each profile can show.** The laptop run trains on a fifth of the images: it shows that the network overfits,
 # and when, but its accuracy is lower than with all images, so the verdicts on 70 % and 80 % stay open; one seed per
-# recipe shows large effects only, and few epochs give flips and shifts no time to pay off. Paper shows all of it.
+# recipe shows large effects only, such as which learns fast, for its epochs give flips and shifts no time to pay off.
+# The paper run shows the rest.
 
 # %% [markdown]
 # ## The claims

@@ -46,7 +46,7 @@ run = Run("understanding/lenet_negatives", profile=profile, device=device, seed=
 scale = run.scale(
     smoke=dict(images=1_000, tests=500, epochs=1, seeds=2, variant_seeds=1),
     laptop=dict(images=12_000, tests=10_000, epochs=4, seeds=6, variant_seeds=3),
-    paper=dict(images=60_000, tests=10_000, epochs=20, seeds=20, variant_seeds=2),
+    paper=dict(images=60_000, tests=10_000, epochs=20, seeds=20, variant_seeds=1),
 )
 
 # %% [markdown]
