@@ -27,7 +27,7 @@ from companion import pairs, profiles, record, rekey, report
 from companion.claims.rows import SOURCES
 from companion.fingerprint import digest
 from companion.run import RESULTS, root
-from companion.scaleout import jobs_allowed
+from companion.scaleout import ALLOCATOR, jobs_allowed
 from companion.source import PACKAGE, module_digest, package_modules, with_imports
 
 # Seconds a cell may take; a paper run may take days.
@@ -55,6 +55,7 @@ class Settings:
             "COMPANION_RESULTS": self.results,
             "COMPANION_JOBS": str(self.jobs),
             "PYTHONHASHSEED": "0",
+            **ALLOCATOR,
         }
 
 
