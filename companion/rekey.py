@@ -39,10 +39,8 @@ def prove(test: str, commit: str) -> None:
     _digest_at(commit, "companion.seeds")
     os.environ |= {SINCE: commit, PROOF: test}
     root = package_modules()["companion"].parent.parent
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *test.split()], cwd=root, capture_output=True, text=True
-    )
-    if not test or done.returncode != 0:
+    asked = [sys.executable, "-m", "pytest", "-q", *test.split()]
+    if not test or subprocess.run(asked, cwd=root, env=dict(os.environ), capture_output=True).returncode != 0:
         raise ValueError(f"PROOF names the test {test!r}, which did not pass; nothing was re-keyed")
 
 
