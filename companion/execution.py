@@ -20,10 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import nbformat
-from nbformat import NotebookNode
 
-from companion import pairs, profiles, record, rekey, report
+from companion import profiles, record, rekey, report
 from companion.claims.rows import SOURCES
 from companion.fingerprint import digest
 from companion.run import RESULTS, root
@@ -87,7 +85,7 @@ def _reading_order(section: str) -> tuple[int, str]:
     return SOURCES.index(source) if source in SOURCES else len(SOURCES), section
 
 
-def execute(section: str, settings: Settings, parameters: dict[str, Any] | None = None) -> NotebookNode:
+def execute(section: str, settings: Settings, parameters: dict[str, Any] | None = None) -> Any:
     """Run one notebook in the build folder and return it as executed.
 
     A copy stays there, partly executed if a cell raised.
@@ -99,7 +97,11 @@ def execute(section: str, settings: Settings, parameters: dict[str, Any] | None 
     papermill.PapermillExecutionError, nbclient.exceptions.CellTimeoutError, DeadKernelError
         If a cell raises, takes too long, or the kernel dies.
     """
+    # Reading and running notebooks takes a second to import, which a run that finds nothing to do can spare.
+    import nbformat
     import papermill
+
+    from companion import pairs
 
     given = {"profile": settings.profile, "device": settings.device} | (parameters or {})
     notebook = pairs.read_source(_source(section))
@@ -124,8 +126,7 @@ def execute(section: str, settings: Settings, parameters: dict[str, Any] | None 
 def inputs_digest(section: str, settings: Settings) -> str:
     """Digest of all that a notebook's outputs depend on: its source, the modules it imports, claims and settings."""
     source = _source(section).read_text(encoding="utf-8")
-    code = "\n".join(cell.source for cell in pairs.read_source(_source(section)).cells if cell.cell_type == "code")
-    modules = {name: module_digest(name) for name in sorted(_imported(code))}
+    modules = {name: module_digest(name) for name in sorted(_imported(source))}
     claims = package_modules()["companion.claims.rows"].with_name(f"{section.partition('/')[0]}.csv")
     asked = [settings.profile, settings.device, settings.scale, settings.results]
     return digest([source, modules, claims.read_bytes(), record.versions(), asked])
@@ -180,6 +181,8 @@ def run_one(section: str, settings: Settings) -> str:
         if not written.exists():
             raise RuntimeError(f"{section} left no record; its last code cell must be run.finish()")
         if settings.profile == "laptop" and not settings.scale and settings.results == "compute":
+            from companion import pairs
+
             pairs.publish(_source(section), executed)
         stamp = _stamp(section, settings)
         stamp.parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +190,7 @@ def run_one(section: str, settings: Settings) -> str:
         return f"{(time.monotonic() - started) / 60:.1f} min, {_units(executed)}"
 
 
-def _units(executed: NotebookNode) -> str:
+def _units(executed: Any) -> str:
     """Add up what the sweeps said on stderr (the record is not rewritten where nothing changed)."""
     computed = read_back = 0
     for cell in executed.cells:
@@ -291,6 +294,19 @@ def settings_from(profile: str, device: str, scale: str, results: str, jobs: str
     return Settings(profile, device, " ".join(scale.split()), results, allowed)
 
 
+def _tend_pairs(sections: list[str], *, write: bool) -> int:
+    """Check that the two files of each notebook are in step, or bring them there; return the exit code."""
+    from companion import pairs
+
+    if write:
+        changed = [section for section in sections if pairs.bring_in_step(_source(section))]
+        _say(f"{len(changed)} of {len(sections)} notebooks brought in step: {', '.join(changed) or 'none'}")
+        return 0
+    problems = [problem for section in sections if (problem := pairs.out_of_step(_source(section)))]
+    _say("\n".join(problems) or f"{len(sections)} pairs of notebooks are in step")
+    return 1 if problems else 0
+
+
 def main(arguments: Iterable[str] | None = None) -> int:
     """Run what the command line asks for and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m companion.execution", description=__doc__.splitlines()[0])
@@ -304,14 +320,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
     asked = parser.parse_args(None if arguments is None else list(arguments))
     try:
         sections = notebooks(asked.only)
-        if asked.check_pairs:
-            problems = [problem for section in sections if (problem := pairs.out_of_step(_source(section)))]
-            _say("\n".join(problems) or f"{len(sections)} pairs of notebooks are in step")
-            return 1 if problems else 0
-        if asked.bring_in_step:
-            changed = [section for section in sections if pairs.bring_in_step(_source(section))]
-            _say(f"{len(changed)} of {len(sections)} notebooks brought in step: {', '.join(changed) or 'none'}")
-            return 0
+        if asked.check_pairs or asked.bring_in_step:
+            return _tend_pairs(sections, write=asked.bring_in_step)
         if asked.rekey_since:
             rekey.prove(asked.proof, asked.rekey_since)
         settings = settings_from(asked.profile, asked.device, asked.scale, asked.results or "compute", asked.jobs)

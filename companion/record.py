@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 NAME = "record.json"
 # What may differ between two runs that found the same: such a difference alone does not rewrite a record.
 VOLATILE = ("seconds", "compute_seconds", "units", "commit", "versions")
@@ -98,6 +96,8 @@ def validate(record: dict[str, Any]) -> None:
     jsonschema.ValidationError
         If it does not fit.
     """
+    import jsonschema  # a second to import, and only writing needs it
+
     jsonschema.validate(record, SCHEMA)
 
 
