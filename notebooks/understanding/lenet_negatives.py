@@ -232,7 +232,8 @@ figure = plots.strip(
     ylabel="accuracy on the other polarity",
     reported={"37.36 %": 0.3736},
 )
-run.figure("codings", figure, caption="Accuracy on the polarity not trained on, by pixel coding and training polarity.")
+told = "Accuracy on the polarity not trained on, by pixel coding and training polarity."
+run.figure("codings", figure, caption=told, n=scale.variant_seeds)
 
 # %% [markdown]
 # Seed and coding both move the answer. Only the first coding treats both directions alike; where the background is
@@ -318,7 +319,8 @@ variants["network"] = np.repeat(list(VARIANTS), scale.variant_seeds)
 headline = originals.assign(network="as above")
 compared = pd.concat([headline, variants]).melt("network", ["original", "negative"], "tested on", "accuracy")
 figure = plots.strip(compared, "network", "accuracy", hue="tested on", share=True, reported={"37.36 %": 0.3736})
-run.figure("variants", figure, caption="Accuracy on originals and negatives for variants of network and training.")
+told = "Accuracy on originals and negatives for variants of network and training."
+run.figure("variants", figure, caption=told, n=scale.variant_seeds)
 
 # %% [markdown]
 # Showing both polarities in training mends it, with as many images in all. The rectifier is not to blame: without one
