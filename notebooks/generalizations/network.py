@@ -40,7 +40,7 @@ from companion.run import Run
 run = Run("generalizations/network", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(images=500, scored=200, epochs=2, seeds=2, variant_epochs=1, longer=2, variant_seeds=1),
-    laptop=dict(images=6_000, scored=2_000, epochs=15, seeds=3, variant_epochs=5, longer=8, variant_seeds=1),
+    laptop=dict(images=6_000, scored=2_000, epochs=15, seeds=3, variant_epochs=3, longer=5, variant_seeds=1),
     paper=dict(images=50_000, scored=10_000, epochs=15, seeds=20, variant_epochs=15, longer=45, variant_seeds=5),
 )
 LOW, HIGH = 10, 15  # the epochs that the paper speaks of
