@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import joblib
 
 from companion import profiles, record, rekey, report
 from companion.claims.rows import SOURCES
@@ -35,13 +36,14 @@ START_SECONDS = 8  # of a kernel with torch
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run of notebooks is asked for, checked and resolved."""
+    """What a run of notebooks is asked for, checked and resolved; `at_once` is how many notebooks run side by side."""
 
     profile: str
     device: str
     scale: str
     results: str
     jobs: int
+    at_once: int = 1
 
     def environment(self) -> dict[str, str]:
         """Return the variables that `companion.run.Run` reads in the kernel."""
@@ -120,6 +122,8 @@ def execute(section: str, settings: Settings, parameters: dict[str, Any] | None 
             execution_timeout=CELL_TIMEOUT[settings.profile],
             progress_bar=False,
             stderr_file=sys.stderr,
+            # Of a kernel on this machine's loopback the warning that it talks over plain TCP tells a reader nothing.
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
 
 
@@ -212,7 +216,10 @@ def expected_minutes(section: str, settings: Settings) -> float | None:
 
 
 def run_all(sections: list[str], settings: Settings) -> int:
-    """Run notebooks one after the other; a failing one does not stop the others. Return the exit code."""
+    """Run notebooks, as many at once as the settings say; a failing one does not stop the others.
+
+    Returns the exit code.
+    """
     waiting = [section for section in sections if not up_to_date(section, settings)]
     estimates = [expected_minutes(section, settings) for section in waiting]
     timed = [minutes for minutes in estimates if minutes is not None]
@@ -225,16 +232,17 @@ def run_all(sections: list[str], settings: Settings) -> int:
     for section in waiting:
         _say(f"  {section}")
     failed: dict[str, str] = {}
-    for place, section in enumerate(waiting, start=1):
-        try:
-            told = run_one(section, settings)
-        except KeyboardInterrupt:
-            _say(f"interrupted at {section}; every finished unit is kept, `make figures` goes on from there")
-            return 130
-        except Exception as error:
-            failed[section] = _sentence(error)
-            told = f"FAILED: {failed[section]}"
-        _say(f"[{place}/{len(waiting)}] {section}: {told}")
+    # With one at a time joblib stays in this process.
+    running = joblib.Parallel(n_jobs=settings.at_once, return_as="generator")
+    try:
+        attempts = running(joblib.delayed(_attempt)(section, settings) for section in waiting)
+        for place, (section, (told, failure)) in enumerate(zip(waiting, attempts, strict=True), start=1):
+            if failure:
+                failed[section] = failure
+            _say(f"[{place}/{len(waiting)}] {section}: {told}")
+    except KeyboardInterrupt:
+        _say("interrupted; every finished unit is kept, `make figures` goes on from there")
+        return 130
     try:
         report.write(settings.profile)
     except ValueError as error:  # a record of another profile that is out of date; the figures are written
@@ -244,6 +252,14 @@ def run_all(sections: list[str], settings: Settings) -> int:
         kept = Path("build") / "runs" / settings.profile / f"{section}.ipynb"
         _say(f"failed: {section}; the partly executed notebook is {kept}")
     return 1 if failed else 0
+
+
+def _attempt(section: str, settings: Settings) -> tuple[str, str]:
+    """Run one notebook; return what to tell about it and, if it failed, why."""
+    try:
+        return run_one(section, settings), ""
+    except Exception as error:
+        return f"FAILED: {_sentence(error)}", _sentence(error)
 
 
 def _sentence(error: Exception) -> str:
@@ -289,9 +305,11 @@ def settings_from(profile: str, device: str, scale: str, results: str, jobs: str
     profiles.parse_overrides(scale)
     device = profiles.resolve_device(device or "auto")
     profile = profiles.resolve_profile(profile or "auto", device)
-    # The units of a smoke run are shorter than the start of a worker.
-    allowed = 1 if profile == "smoke" and not jobs else jobs_allowed(jobs or None)
-    return Settings(profile, device, " ".join(scale.split()), results, allowed)
+    allowed, at_once = jobs_allowed(jobs or None), 1
+    if profile == "smoke" and not jobs:
+        # The units of a smoke run are shorter than the start of a worker: the cores go to several notebooks instead.
+        allowed, at_once = 1, allowed
+    return Settings(profile, device, " ".join(scale.split()), results, allowed, at_once)
 
 
 def _tend_pairs(sections: list[str], *, write: bool) -> int:

@@ -46,7 +46,7 @@ from companion.tables import summarise, unroll
 # %%
 run = Run("mosaic/averaging_noise", profile=profile, device=device, seed=seed)
 scale = run.scale(
-    smoke=dict(epochs=3, milestones=(1, 2, 3), seeds=2, turned=(30, 45, 60, 90), arithmetic="fp64"),
+    smoke=dict(epochs=2, milestones=(1, 2), seeds=1, turned=(30, 45, 60, 90), arithmetic="fp64"),
     laptop=dict(epochs=70, milestones=(10, 30, 70), seeds=5, turned=(30, 45, 60, 90), arithmetic="fp64"),
     paper=dict(epochs=70, milestones=(10, 30, 70), seeds=30, turned=(30, 45, 60, 90, -45, -60), arithmetic="fp64"),
 )
