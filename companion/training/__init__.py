@@ -10,14 +10,20 @@ from companion.training.evaluation import (
     predictions,
     probabilities,
 )
+from companion.training.many import fit_many
 from companion.training.one import Diverged, fit
+from companion.training.replicas import Replicas, class_means, evaluate_many
 
 __all__ = [
     "Checkpoint",
     "Diverged",
+    "Replicas",
     "accuracy",
+    "class_means",
     "confusion_matrix",
+    "evaluate_many",
     "fit",
+    "fit_many",
     "mean_loss",
     "outputs",
     "per_class",

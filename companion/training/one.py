@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -19,15 +18,23 @@ from tqdm.auto import tqdm
 
 from companion.seeds import generator, stream
 from companion.training.checkpoint import Checkpoint
-
-ARITHMETICS = ("fp32", "bf16")
+from companion.training.recipe import Loss, Recipe, Row
 
 Examples = Sequence[torch.Tensor]
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Diverged(FloatingPointError):
-    """The training loss became infinite or not a number."""
+    """The training loss, or a weight, became infinite or not a number.
+
+    Attributes
+    ----------
+    rows : list of dict
+        The history up to then.
+    """
+
+    def __init__(self, message: str, rows: Sequence[Row] = ()) -> None:
+        super().__init__(message)
+        self.rows = list(rows)
 
 
 def fit(
@@ -108,18 +115,15 @@ def fit(
     inputs, targets = examples
     if len(inputs) != len(targets) or len(inputs) == 0:
         raise ValueError(f"fit needs as many inputs as targets and at least one, not {len(inputs)} and {len(targets)}")
-    for name, value, least in (("epochs", epochs, 0), ("batch", batch, 1)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, not {value}")
+    recipe = Recipe(epochs, optimizer, betas, eps, schedule, batch, loss, stop_below, augment, arithmetic)
     device = torch.get_default_device() if device is None else torch.device(device)
     net.to(device=device, memory_format=torch.channels_last)  # the faster layout of convolutions; the same numbers
     inputs, targets = inputs.to(device), targets.to(device)
-    updates = _optimizer(optimizer, net, lr, momentum=momentum, betas=betas, eps=eps, weight_decay=weight_decay)
-    computing = _computing(arithmetic, device)
+    updates = recipe.updates(net.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
 
     order = generator(seed, "order")
     augmentation = generator(seed, "augmentation", device)
-    rows: list[dict[str, float]] = []
+    rows: list[Row] = []
     keeper = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
     identity = (seed, batch, lr, optimizer, momentum, tuple(betas), eps, weight_decay, arithmetic, len(inputs))
@@ -136,9 +140,9 @@ def fit(
             augmentation.set_state(state["augmentation"])
             _set_dropout_state(state["dropout"], device)
         bar = tqdm(total=epochs, initial=len(rows), desc="epochs", leave=False, disable=not progress)
-        while len(rows) < epochs and not _reached(rows, stop_below):
+        while not recipe.reached(rows):
             epoch = len(rows) + 1
-            rate = lr * (schedule(epoch) if schedule else 1.0)
+            rate = lr * recipe.factor(epoch)
             for group in updates.param_groups:
                 group["lr"] = rate
             net.train()
@@ -150,31 +154,24 @@ def fit(
                 if augment is not None:
                     images = augment(images, augmentation)
                 updates.zero_grad(set_to_none=True)
-                with computing():
+                with recipe.computing(device):
                     answers = net(images)
-                value = loss(answers if arithmetic == "fp32" else answers.float(), targets[chosen])
+                value = loss(recipe.scored(answers), targets[chosen])
                 value.backward()
                 updates.step()
                 losses[step] = value.detach()
             # One look per epoch: asking after every step would stall a GPU.
             if not bool(losses.isfinite().all()):
                 step = int((~losses.isfinite()).nonzero()[0])
-                raise Diverged(
-                    f"training diverged: the loss was {losses[step].item()} at epoch {epoch}, step {step + 1} of "
-                    f"{len(batches)} ({optimizer}, learning rate {rate:g}, {arithmetic})"
-                )
+                raise Diverged(recipe.diverged_at(epoch, rate, step, len(batches), losses[step].item()), rows)
             if not all(bool(weights.isfinite().all()) for weights in net.parameters()):
-                raise Diverged(
-                    f"training diverged: a weight was infinite or NaN after epoch {epoch} ({optimizer}, {rate:g})"
-                )
+                raise Diverged(recipe.diverged_at(epoch, rate), rows)
             sizes = torch.tensor([len(chosen) for chosen in batches], device=device, dtype=torch.float64)
-            row = {"epoch": epoch, "loss": float((losses * sizes).sum() / len(inputs)), "lr": rate}
+            measured = {}
             if measure is not None:
                 net.eval()
                 measured = measure(net)
-                if clash := measured.keys() & row.keys():
-                    raise ValueError(f"measure returns {', '.join(sorted(clash))}, which the history tells already")
-                row |= measured
+            row = recipe.row(epoch, float((losses * sizes).sum() / len(inputs)), rate, measured)
             rows.append(row)
             keeper.save(
                 {
@@ -192,37 +189,6 @@ def fit(
         bar.close()
     net.eval()
     return pd.DataFrame(rows, columns=None if rows else ["epoch", "loss", "lr"])
-
-
-def _reached(rows: list[dict[str, float]], stop_below: float | None) -> bool:
-    return bool(rows) and stop_below is not None and rows[-1]["loss"] < stop_below
-
-
-def _optimizer(
-    name: str,
-    net: nn.Module,
-    lr: float,
-    *,
-    momentum: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-) -> torch.optim.Optimizer:
-    common: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay, "fused": True}
-    if name == "sgd":
-        return torch.optim.SGD(net.parameters(), momentum=momentum, **common)
-    if name == "adam":
-        return torch.optim.Adam(net.parameters(), betas=betas, eps=eps, **common)
-    raise ValueError(f"unknown optimizer {name!r}; the optimizers are sgd, adam")
-
-
-def _computing(arithmetic: str, device: torch.device) -> Callable[[], contextlib.AbstractContextManager[Any]]:
-    """Return the context in which a forward pass and its loss are computed."""
-    if arithmetic not in ARITHMETICS:
-        raise ValueError(f"unknown arithmetic {arithmetic!r}; the arithmetics are {', '.join(ARITHMETICS)}")
-    if arithmetic == "fp32":
-        return contextlib.nullcontext
-    return lambda: torch.autocast(device.type, torch.bfloat16)
 
 
 @contextlib.contextmanager

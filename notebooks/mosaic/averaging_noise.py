@@ -34,6 +34,7 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+import torch
 from IPython.display import Markdown
 from scipy.stats import norm
 
@@ -155,11 +156,10 @@ print("weights of the network 3-64-128-3:", sum(p.numel() for p in models.MLP((3
 
 # %%
 def datasets(geometry, angle, noise, seed):
-    """D1 to D9: averages and labels."""
+    """D1 to D9: nine times the averages of the same mosaics, and their labels."""
     points = two_planes(POINTS, angle=angle, geometry=geometry, background_noise=noise, seed=seed)
     mosaics = draw_mosaics(points.labels, FOREGROUND, n=MOSAICS, seed=seed)
-    labels = points.labels[mosaics.foreground]
-    return [(focused_average(points.inputs, mosaics, i / 9), labels) for i in DATASETS]
+    return [focused_average(points.inputs, mosaics, i / 9) for i in DATASETS], points.labels[mosaics.foreground]
 
 
 # %% [markdown]
@@ -169,20 +169,25 @@ def datasets(geometry, angle, noise, seed):
 
 
 # %%
-def trained(examples, seed):
-    width = examples[0].shape[1]
-    net = models.MLP((width, 64, 128, 3), seed=seed).double()
-    history = training.fit(
-        net,
-        examples,
+def trained(inputs, labels, seeds):
+    """One network for each seed, on inputs of its own: networks, and accuracy and loss of each after each epoch."""
+    widths = inputs[0].shape[1], 64, 128, 3
+    networks, history = training.fit_many(
+        lambda seed: models.MLP(widths, seed=seed).double(),
+        inputs,
+        labels,
+        seeds,
         epochs=scale.epochs,
         lr=0.01,
         momentum=0.9,
         batch=256,
-        seed=seed,
-        measure=lambda net: dict(accuracy=training.accuracy(net, examples)),
+        measure=lambda networks: dict(accuracy=right(networks.outputs(inputs), torch.stack(labels))),
     )
-    return net, history
+    return networks, [part for _, part in history.groupby("model")]
+
+
+def right(outputs, labels):
+    return (outputs.argmax(-1) == labels).double().mean(-1)
 
 
 # %% [markdown]
@@ -196,15 +201,19 @@ FRESH = 10_000  # added to the seed, it makes points and mosaics that no network
 
 
 def nine_networks(geometry, angle, noise, seed):
-    known, fresh = (datasets(geometry, angle, noise, one) for one in (seed, seed + FRESH))
-    result = dict(loss=[], accuracy=[], transfer=[], held_out=[])
-    for examples in known:
-        net, history = trained(examples, seed)
-        result["loss"].append(history["loss"].to_numpy(np.float32))
-        result["accuracy"].append(history["accuracy"].to_numpy()[np.array(scale.milestones) - 1])
-        result["transfer"].append([training.accuracy(net, other) for other in known])
-        result["held_out"].append([training.accuracy(net, other) for other in fresh])
-    return result
+    known, labels = datasets(geometry, angle, noise, seed)
+    networks, histories = trained(known, [labels] * 9, [seed] * 9)
+    at = np.array(scale.milestones) - 1
+
+    def transfer(inputs, labels):  # row: trained on D_i, column: tested on D_j
+        return torch.stack([right(networks.outputs(one), labels) for one in inputs], dim=1).numpy()
+
+    return dict(
+        loss=np.stack([history["loss"] for history in histories]).astype(np.float32),
+        accuracy=np.stack([history["accuracy"].to_numpy()[at] for history in histories]),
+        transfer=transfer(known, labels),
+        held_out=transfer(*datasets(geometry, angle, noise, seed + FRESH)),
+    )
 
 
 # %%
@@ -391,13 +400,13 @@ def two_thresholds(angle, focus, noise, sd=0.1):
 
 # %%
 def height_only(geometry, angle, noise, seed):
-    inputs, labels = datasets(geometry, angle, noise, seed)[0]
-    _, history = trained((inputs[:, 2:], labels), seed)
-    return dict(accuracy=history["accuracy"].iloc[-1], loss=history["loss"].iloc[-1])
+    made = [datasets(geometry, angle, noise, one) for one in seed]  # as many seeds as the sweep hands over
+    _, histories = trained([inputs[0][:, 2:] for inputs, _ in made], [labels for _, labels in made], seed)
+    return [history[["accuracy", "loss"]].iloc[-1].to_dict() for history in histories]
 
 
 heights = [VERSIONS[version] | dict(angle=angle) for version in ("lifted", "noisy") for angle in RISING]
-from_z = run.sweep(height_only, [one | dict(seed=s) for s in run.seeds(scale.seeds) for one in heights])
+from_z = run.sweep(height_only, [one | dict(seed=s) for s in run.seeds(scale.seeds) for one in heights], batch="seed")
 
 # %%
 readers = {
