@@ -152,6 +152,34 @@ def strip(
 
 
 @themed
+def intervals(
+    table: pd.DataFrame, label: str, middle: str, *, margin: str = "", xlabel: str = "", ax: Axes | None = None
+) -> Figure:
+    """Draw one interval a row (a forest plot) about zero.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per interval, with columns low and high.
+    label, middle : str
+        Columns with the names of the rows and the middles of the intervals.
+    margin : str, optional
+        Column with the half-width of a zone about zero, which is shaded row by row.
+    """
+    figure, ax = _panel(ax, (4.6, 0.26 * len(table) + 0.9))
+    rows = np.arange(len(table))[::-1]
+    if margin:
+        ax.barh(rows, 2 * table[margin], left=-table[margin], height=0.9, color="0.92", zorder=0)
+    ax.axvline(0, color="0.6", lw=0.8)
+    ax.hlines(rows, table["low"], table["high"], color=PALETTE[0], lw=1.6)
+    ax.plot(table[middle], rows, "D", ms=4, color=PALETTE[0], mec="white", mew=0.5)
+    ax.set_yticks(rows, table[label])
+    ax.grid(axis="y", visible=False)
+    _dress(ax, xlabel=xlabel, ylabel="")
+    return figure
+
+
+@themed
 def matrices(
     panels: Mapping[str, np.ndarray],
     *,

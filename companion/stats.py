@@ -170,6 +170,20 @@ def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Comparison:
     return _comparison(mean, scipy_stats.ttest_rel(a, b), level)
 
 
+def paired_spread_p(a: ArrayLike, b: ArrayLike) -> float:
+    """Return the two-sided p-value that two paired samples have one variance (Pitman 1939, Morgan 1939).
+
+    Sum and difference of the pairs are uncorrelated exactly if both sides spread alike.
+    """
+    a, b = _sample(a, least=3), _sample(b, least=3)
+    if a.size != b.size:
+        raise ValueError(f"paired samples have {a.size} and {b.size} values; they must have equally many")
+    total, difference = a + b, a - b
+    if np.ptp(difference) == 0 or np.ptp(total) == 0:
+        return 1.0
+    return float(scipy_stats.pearsonr(total, difference).pvalue)
+
+
 def bootstrap(
     statistic: Callable[..., float],
     *samples: ArrayLike,

@@ -12,6 +12,7 @@ from companion.stats import (
     kl_divergence,
     mean_interval,
     paired,
+    paired_spread_p,
     power_law,
     prediction_interval,
     prediction_p,
@@ -214,3 +215,19 @@ def test_divergence_by_row_base_and_support():
     np.testing.assert_allclose(kl_divergence(p, q), [0.5 * np.log2(2) + 0.5 * np.log2(2 / 3), 2])
     assert kl_divergence([1.0, 0.0], q, base=np.e) == pytest.approx(np.log(4))
     assert kl_divergence(q, [1.0, 0.0]) == np.inf
+
+
+def test_paired_spread_finds_unequal_variances_at_its_level():
+    draw = np.random.default_rng(0)
+    common = draw.normal(size=(400, 30))
+    a, b = common + draw.normal(size=(400, 30)), common + draw.normal(size=(400, 30))
+    found = [paired_spread_p(one, other) < 0.05 for one, other in zip(a, b, strict=True)]
+    assert 0.02 < np.mean(found) < 0.09
+    wider = [paired_spread_p(3 * one, other) < 0.05 for one, other in zip(a, b, strict=True)]
+    assert np.mean(wider) > 0.95
+
+
+def test_paired_spread_of_equal_samples_is_certain():
+    assert paired_spread_p([1.0, 2, 4], [1.0, 2, 4]) == 1
+    with pytest.raises(ValueError, match="3 and 4 values"):
+        paired_spread_p([1.0, 2, 3], [1.0, 2, 3, 4])

@@ -66,7 +66,7 @@ class StackedTraining:
         spare = 0 if self.device.type == "cuda" else -(-LANES // min(sizes))
         places = [*range(self.models), *[0] * spare]
         self.inputs, self.targets = (
-            part[places] if each else part for part, each in zip((inputs, targets), own, strict=True)
+            part[places] if each and spare else part for part, each in zip((inputs, targets), own, strict=True)
         )
         self.net = copy.deepcopy(nets[0]).to(self.device).train()
         self._lay_out([nets[place] for place in places])
@@ -81,7 +81,10 @@ class StackedTraining:
         # Where the epoch stands is kept on the device: a replayed step is the same step at another place.
         self.step, self.seen = (torch.zeros(1, dtype=torch.int64, device=self.device) for _ in range(2))
         self.steps = {size: self._playable(size) for size in set(sizes)}
+        fixed = {name: value.clone() for name, value in self.fixed.items()}
         self.formulation = faster(lambda: self._gradients(min(sizes)), self.device)
+        for name, value in fixed.items():  # a trial moves the running means of batch normalisation
+            self.fixed[name].copy_(value)
 
     def _lay_out(self, nets: Sequence[nn.Module]) -> None:
         """Put all parameters into one (M, P) tensor, of which `weights` are views: an update is one call for all."""
