@@ -1,8 +1,8 @@
 """Ways to train a network, each in a process of its own: python contenders.py NAME [TWIN]
 
 Prepares, says "ready", and then, for every line on stdin, trains for a while and prints how many images that were and
-how many seconds it took. The driver (training.py) lets one contender run at a time. The Keras contender has an environment
-of its own and needs nothing of this project; all others are the same three networks on the same made-up images.
+how many seconds it took. The driver (training.py) lets one contender run at a time. The Keras contender has an
+environment of its own and needs nothing of this project; all others are the same three networks on made-up images.
 """
 
 from __future__ import annotations
