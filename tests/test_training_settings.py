@@ -235,7 +235,7 @@ def test_too_large_a_learning_rate_diverges_with_an_error():
     ("wrong", "sentence"),
     [
         (dict(optimizer="rmsprop"), "unknown optimizer 'rmsprop'; the optimizers are sgd, adam"),
-        (dict(arithmetic="fp16"), "unknown arithmetic 'fp16'; the arithmetics are fp32, bf16"),
+        (dict(arithmetic="fp16"), "unknown arithmetic 'fp16'; the arithmetics are fp32, bf16, bf16-compiled"),
         (dict(epochs=-1), "epochs must be at least 0, not -1"),
         (dict(batch=0), "batch must be at least 1, not 0"),
     ],

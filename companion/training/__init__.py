@@ -1,5 +1,6 @@
 """Training loops and what trained models answer."""
 
+from companion.training.arithmetic import arithmetic_here
 from companion.training.checkpoint import Checkpoint
 from companion.training.evaluation import (
     accuracy,
@@ -19,6 +20,7 @@ __all__ = [
     "Diverged",
     "Replicas",
     "accuracy",
+    "arithmetic_here",
     "class_means",
     "confusion_matrix",
     "evaluate_many",

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from companion.training import memory
+from companion.training.arithmetic import forward_in
 from companion.training.one import Diverged, fit
 from companion.training.recipe import Loss, Recipe, Row
 from companion.training.replicas import Replicas, stackable
@@ -100,6 +101,7 @@ def fit_many(
     device = torch.get_default_device() if device is None else torch.device(device)
     first = build(seeds[0])
     together = stackable(first, device)
+    forward_in(arithmetic, first, device)  # refuses what cannot be had
     if not together:
         chunk = 1
     elif chunk is None:

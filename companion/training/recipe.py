@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-ARITHMETICS = ("fp32", "bf16")
+from companion.training.arithmetic import check
+
 OPTIMIZERS = ("sgd", "adam")
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -44,8 +45,7 @@ class Recipe:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}; the optimizers are {', '.join(OPTIMIZERS)}")
-        if self.arithmetic not in ARITHMETICS:
-            raise ValueError(f"unknown arithmetic {self.arithmetic!r}; the arithmetics are {', '.join(ARITHMETICS)}")
+        check(self.arithmetic)
 
     def updates(
         self, parameters: Iterable[Any], *, lr: Any = 1e-3, momentum: float = 0.0, weight_decay: float = 0.0
