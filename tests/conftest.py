@@ -19,8 +19,9 @@ import torch
 import companion
 from companion.store import Store
 
+KEPT = {"COMPANION_DATA", "COMPANION_REKEY_SINCE"}  # the second is what a proof compares with
 os.environ["MPLBACKEND"] = "Agg"
-for name in [name for name in os.environ if name.startswith("COMPANION_") and name != "COMPANION_DATA"]:
+for name in [name for name in os.environ if name.startswith("COMPANION_") and name not in KEPT]:
     del os.environ[name]
 
 torch.set_num_threads(1)
