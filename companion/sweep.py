@@ -32,12 +32,6 @@ from companion.store import Store, plain
 Unit = Callable[..., Any]
 Point = dict[str, Any]
 LINE_EVERY = 10.0  # seconds between two progress lines where there is no bar
-# Besides package modules, what a worker must have in common with the process that asks: torch's minor version is part
-# of the key, and a unit travels as Python's bytecode.
-VERSIONS = {
-    name: ".".join(version.split(".")[:2])
-    for name, version in (("python", platform.python_version()), ("torch", torch.__version__))
-}
 
 
 class SweepFailed(RuntimeError):
@@ -133,7 +127,7 @@ def sweep(
 
     tasks = list(_tasks(unit, missing, store, batch, chunk))
     code = cloudpickle.dumps(unit)
-    calls = [(code, call, reached.modules | VERSIONS, device) for _, call in tasks]
+    calls = [(code, call, reached.modules | _versions(), device) for _, call in tasks]
     failures: list[_Failure] = []
     with (
         _Progress(unit.__name__, total=len(entries) + len(missing), read_back=len(entries)) as progress,
@@ -166,7 +160,7 @@ def sweep(
 
 def _keys(unit: Unit, reached: Dependencies, points: list[Point], device: str) -> list[str]:
     """Return the key of every point: all that its result depends on."""
-    common = digest([reached.digest(), {"device": device, "torch": VERSIONS["torch"]}])
+    common = digest([reached.digest(), {"device": device, "torch": _versions()["torch"]}])
     names = inspect.signature(unit).parameters  # in this order, however the sweep gives them
     return [digest([common, {name: point[name] for name in names if name in point}]) for point in points]
 
@@ -270,13 +264,21 @@ def _work(code: bytes, arguments: Point, needed: dict[str, str], device: str) ->
     return rows, time.perf_counter() - started
 
 
-@functools.cache
+def _versions() -> dict[str, str]:
+    """Return what a worker must share besides modules: torch is part of the key, and units travel as bytecode."""
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {name: ".".join(version.split(".")[:2]) for name, version in versions.items()}
+
+
 def _own(name: str) -> str | None:
-    """Return what this process computes with: the digest of a module as it was imported, or a version."""
-    if name in VERSIONS or name not in package_modules():
-        return VERSIONS.get(name)
-    check_unchanged([name])
-    return module_digest(name)
+    """Return this process's version of torch or Python, or its digest of a package module; None if it has none."""
+    return _as_imported(name) if name in package_modules() else _versions().get(name)
+
+
+@functools.cache
+def _as_imported(module: str) -> str:
+    check_unchanged([module])  # a worker of a cluster may be older than an edit
+    return module_digest(module)
 
 
 @contextlib.contextmanager

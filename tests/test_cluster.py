@@ -289,7 +289,7 @@ def test_a_gpu_may_be_on_the_workers_only(monkeypatch):
 @pytest.mark.parametrize("name", ["torch", "python", "companion.no_such_room"])
 def test_a_worker_of_another_torch_or_python_or_without_a_module_refuses(name):
     with pytest.raises(sweep.OtherPackage, match=f"another version of {name} than"):
-        sweep._work(b"", {"seed": 0}, sweep.VERSIONS | {name: "1.0"}, "cpu")
+        sweep._work(b"", {"seed": 0}, sweep._versions() | {name: "1.0"}, "cpu")
 
 
 def test_a_checkpoint_goes_to_the_cache_where_the_store_is_not(notebook, tmp_path, monkeypatch):
@@ -305,7 +305,7 @@ def test_a_checkpoint_goes_to_the_cache_where_the_store_is_not(notebook, tmp_pat
         return dict(half=half, path=checkpoint)
     """
     unit = notebook(source).unit
-    code, needed = cloudpickle.dumps(unit), dependencies(unit).modules | sweep.VERSIONS
+    code, needed = cloudpickle.dumps(unit), dependencies(unit).modules | sweep._versions()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     checkpoints = tmp_path / "companion" / "checkpoints"
 
