@@ -26,7 +26,7 @@ from companion import profiles, record, rekey, report
 from companion.claims.rows import SOURCES
 from companion.fingerprint import digest
 from companion.run import RESULTS, root
-from companion.scaleout import ALLOCATOR, jobs_allowed
+from companion.scaleout import ALLOCATOR, jobs_allowed, scheduler
 from companion.source import PACKAGE, module_digest, package_modules, with_imports
 
 # Seconds a cell may take; a paper run may take days.
@@ -225,8 +225,11 @@ def run_all(sections: list[str], settings: Settings) -> int:
     timed = [minutes for minutes in estimates if minutes is not None]
     length = f"; from nothing about {sum(timed):.0f} min" if timed else ""
     untimed = f" ({len(estimates) - len(timed)} never timed yet)" if len(timed) < len(estimates) else ""
+    workers = f"{settings.jobs} jobs"
+    if address := scheduler():  # how many workers it will have is not known here
+        workers, length, untimed = f"the cluster at {address}", "", ""
     _say(
-        f"{settings.profile} on {settings.device}, {settings.jobs} jobs: {len(waiting)} notebooks to run, "
+        f"{settings.profile} on {settings.device}, {workers}: {len(waiting)} notebooks to run, "
         f"{len(sections) - len(waiting)} up to date{length}{untimed}"
     )
     for section in waiting:
@@ -303,6 +306,7 @@ def settings_from(profile: str, device: str, scale: str, results: str, jobs: str
     if results not in RESULTS:
         raise ValueError(f"RESULTS is one of {', '.join(RESULTS)}, not {results!r}")
     profiles.parse_overrides(scale)
+    scheduler()
     device = profiles.resolve_device(device or "auto")
     profile = profiles.resolve_profile(profile or "auto", device)
     allowed, at_once = jobs_allowed(jobs or None), 1

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from companion.fingerprint import Scale
+from companion.scaleout import scheduler
 
 PROFILES = ("smoke", "laptop", "paper")
 DEVICES = ("auto", "cpu", "cuda")
 
 
 def resolve_device(device: str = "auto") -> str:
-    """Return "cpu" or "cuda" for one of `DEVICES`; "auto" asks COMPANION_DEVICE, then what there is.
+    """Return "cpu" or "cuda" for one of `DEVICES`; "auto" asks COMPANION_DEVICE, then what there is here.
 
     Raises
     ------
@@ -28,7 +29,7 @@ def resolve_device(device: str = "auto") -> str:
         raise ValueError(f"unknown device {device!r}; the devices are {', '.join(DEVICES)}")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not torch.cuda.is_available() and not scheduler():  # on a cluster the workers have it
         raise ValueError("device 'cuda' was asked for, but PyTorch finds no CUDA device here; use 'cpu' or 'auto'")
     return device
 

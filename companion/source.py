@@ -113,7 +113,7 @@ def check_unchanged(modules: Iterable[str]) -> None:
     """
     now = _times()
     if edited := [name for name in modules if now.get(name) != _AT_START[name]]:
-        raise StaleSession(f"{', '.join(edited)} was edited after this session imported it; restart the kernel")
+        raise StaleSession(f"{', '.join(edited)} was edited after this session imported it; restart it")
 
 
 # Taken when the package is imported, that is before anything can have been computed.

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
 import itertools
 import os
+import platform
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import numpy as np
 import pandas as pd
+import platformdirs
 import torch
 from tqdm.auto import tqdm
 
 from companion import rekey, scaleout
 from companion.fingerprint import Dependencies, dependencies, digest
 from companion.seeds import stream
-from companion.source import module_digest
+from companion.source import check_unchanged, module_digest, package_modules
 from companion.store import Store, plain
 
 Unit = Callable[..., Any]
@@ -34,7 +39,7 @@ class SweepFailed(RuntimeError):
 
 
 class OtherPackage(RuntimeError):
-    """A worker process has another version of this package than the process that asked."""
+    """A worker process has another version of this package, of torch or of Python than the process that asked."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def sweep(
     device : str
         PyTorch's default device while the unit runs; part of the key.
     jobs : int
-        Worker processes; 1 computes in this process.
+        Worker processes; 1 computes in this process. On a cluster (COMPANION_SCHEDULER) all its workers compute.
     batch : str, optional
         The argument of which the unit takes many values at once. The store keeps one entry per value.
     chunk : int
@@ -106,6 +111,8 @@ def sweep(
         After everything else was computed and stored, if a unit raised; names the unit and its arguments.
     Undeclared, TypeError, ValueError
         If the unit cannot be fingerprinted, or its arguments or results are of the wrong kind.
+    OtherPackage, WorkersDied, NoCluster
+        If workers cannot do the work; what was finished is kept. See `companion.scaleout`.
     """
     points = list(points)
     _check_arguments(unit, points, batch)
@@ -120,10 +127,13 @@ def sweep(
 
     tasks = list(_tasks(unit, missing, store, batch, chunk))
     code = cloudpickle.dumps(unit)
-    calls = [(code, call, reached.modules, device) for _, call in tasks]
+    calls = [(code, call, reached.modules | _versions(), device) for _, call in tasks]
     failures: list[_Failure] = []
-    with _Progress(unit.__name__, total=len(entries) + len(missing), read_back=len(entries)) as progress:
-        for index, outcome in scaleout.compute(_work, calls, jobs=jobs):
+    with (
+        _Progress(unit.__name__, total=len(entries) + len(missing), read_back=len(entries)) as progress,
+        contextlib.closing(scaleout.compute(_work, calls, jobs=jobs)) as outcomes,
+    ):
+        for index, outcome in outcomes:
             task_keys = tasks[index][0]
             if isinstance(outcome, _Failure):
                 failures.append(outcome)
@@ -150,7 +160,7 @@ def sweep(
 
 def _keys(unit: Unit, reached: Dependencies, points: list[Point], device: str) -> list[str]:
     """Return the key of every point: all that its result depends on."""
-    common = digest([reached.digest(), {"device": device, "torch": ".".join(torch.__version__.split(".")[:2])}])
+    common = digest([reached.digest(), {"device": device, "torch": _versions()["torch"]}])
     names = inspect.signature(unit).parameters  # in this order, however the sweep gives them
     return [digest([common, {name: point[name] for name in names if name in point}]) for point in points]
 
@@ -198,7 +208,10 @@ def _tasks(
     if batch is None:
         resumable = "checkpoint" in inspect.signature(unit).parameters
         for key, point in missing.items():
-            yield [key], point | ({"checkpoint": str(store.checkpoint_path(key))} if resumable else {})
+            checkpoint = store.checkpoint_path(key)
+            if resumable:  # by the folder a worker knows whether it has this disk
+                checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            yield [key], point | ({"checkpoint": str(checkpoint)} if resumable else {})
         return
     groups: dict[str, list[str]] = {}
     for key, point in missing.items():
@@ -221,12 +234,14 @@ def _one_each(unit: Unit, rows: list[dict[str, Any]], keys: list[str], batch: st
     return [[row] for row in rows]
 
 
-def _work(code: bytes, arguments: Point, modules: dict[str, str], device: str) -> Any:
+def _work(code: bytes, arguments: Point, needed: dict[str, str], device: str) -> Any:
     """Run one call, in whichever process: same arguments, same bits."""
-    own = {name: module_digest(name) for name in modules}
-    if own != modules:
-        other = ", ".join(name for name in modules if own[name] != modules[name])
-        raise OtherPackage(f"this worker has another version of {other} than the process that asked it to compute")
+    if other := [name for name in needed if _own(name) != needed[name]]:
+        raise OtherPackage(
+            f"this worker has another version of {', '.join(other)} than the process that asked it to compute"
+        )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("this worker has no CUDA device, and the sweep asks for one; DEVICE=cpu asks for none")
     unit = cloudpickle.loads(code)
     threads = torch.get_num_threads()
     started = time.perf_counter()
@@ -234,15 +249,49 @@ def _work(code: bytes, arguments: Point, modules: dict[str, str], device: str) -
         if device == "cpu":
             torch.set_num_threads(1)
         # A unit that draws from the global generator all the same depends on its own arguments only.
-        with torch.random.fork_rng(devices=[device] if device == "cuda" else []), torch.device(device):
+        with (
+            torch.random.fork_rng(devices=[device] if device == "cuda" else []),
+            torch.device(device),
+            _checkpoint_here(arguments) as usable,
+        ):
             torch.manual_seed(stream(int(digest(_without_checkpoint(arguments))[:15], 16), "points"))
-            rows = plain(unit(**arguments))
+            rows = plain(unit(**usable))
     except Exception as error:
         given = ", ".join(f"{name}={value!r}" for name, value in _without_checkpoint(arguments).items())
         return _Failure(f"{unit.__name__}({given}): {type(error).__name__}: {error}", traceback.format_exc())
     finally:
         torch.set_num_threads(threads)
     return rows, time.perf_counter() - started
+
+
+def _versions() -> dict[str, str]:
+    """Return what a worker must share besides modules: torch is part of the key, and units travel as bytecode."""
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {name: ".".join(version.split(".")[:2]) for name, version in versions.items()}
+
+
+def _own(name: str) -> str | None:
+    """Return this process's version of torch or Python, or its digest of a package module; None if it has none."""
+    return _as_imported(name) if name in package_modules() else _versions().get(name)
+
+
+@functools.cache
+def _as_imported(module: str) -> str:
+    check_unchanged([module])  # a worker of a cluster may be older than an edit
+    return module_digest(module)
+
+
+@contextlib.contextmanager
+def _checkpoint_here(arguments: Point) -> Iterator[Point]:
+    """Put a checkpoint whose disk this machine does not have into the user cache, until the unit is done."""
+    path = Path(arguments.get("checkpoint", ""))
+    if path.parent.is_dir():
+        yield arguments
+        return
+    own = platformdirs.user_cache_path("companion") / "checkpoints" / path.name
+    own.parent.mkdir(parents=True, exist_ok=True)
+    yield arguments | {"checkpoint": str(own)}
+    own.unlink(missing_ok=True)
 
 
 def _without_checkpoint(arguments: Point) -> Point:
