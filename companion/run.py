@@ -134,6 +134,7 @@ class Run:
         points: Iterable[Point] | None = None,
         *,
         batch: str | None = None,
+        chunk: int = 64,
         name: str | None = None,
         **arguments: Any,
     ) -> pd.DataFrame:
@@ -147,6 +148,8 @@ class Run:
             The settings one by one, where they are no full grid; `arguments` are not given then.
         batch : str, optional
             The argument of which the unit takes a list.
+        chunk : int
+            The most values of `batch` in one call, which is what a killed run can lose. Changes no result.
         name : str, optional
             Name of the published table; the unit's own by default.
 
@@ -175,6 +178,7 @@ class Run:
             device=self.device,
             jobs=jobs_allowed(),
             batch=batch,
+            chunk=chunk,
             reached=reached,
         )
         self._sweeps[name] = found

@@ -125,7 +125,8 @@ def sweep(
     entries = {key: entry for key in dict.fromkeys(keys) if (entry := store.get(key)) is not None}
     missing = {key: point for key, point in zip(keys, points, strict=True) if key not in entries}
 
-    tasks = list(_tasks(unit, missing, store, batch, chunk))
+    fair = -(-len(missing) // jobs)  # no worker is idle while another has a chunk that could be shared
+    tasks = list(_tasks(unit, missing, store, batch, max(1, min(chunk, fair))))
     code = cloudpickle.dumps(unit)
     calls = [(code, call, reached.modules | _versions(), device) for _, call in tasks]
     failures: list[_Failure] = []
@@ -135,11 +136,13 @@ def sweep(
     ):
         for index, outcome in outcomes:
             task_keys = tasks[index][0]
-            if isinstance(outcome, _Failure):
-                failures.append(outcome)
+            parts, seconds = (outcome, 0.0) if isinstance(outcome, _Failure) else outcome
+            if not isinstance(parts, _Failure):
+                parts = _one_each(unit, parts, task_keys, batch)
+            if isinstance(parts, _Failure):
+                failures.append(parts)
             else:
-                rows, seconds = outcome
-                for key, part in zip(task_keys, _one_each(unit, rows, task_keys, batch), strict=True):
+                for key, part in zip(task_keys, parts, strict=True):
                     entries[key] = {
                         "unit": unit.__name__,
                         "arguments": {name: str(value) for name, value in missing[key].items()},
@@ -223,14 +226,14 @@ def _tasks(
             yield part, missing[part[0]] | {batch: [missing[key][batch] for key in part]}
 
 
-def _one_each(unit: Unit, rows: list[dict[str, Any]], keys: list[str], batch: str | None) -> list[list[dict[str, Any]]]:
+def _one_each(
+    unit: Unit, rows: list[dict[str, Any]], keys: list[str], batch: str | None
+) -> list[list[dict[str, Any]]] | _Failure:
     if batch is None:
         return [rows]
     if len(rows) != len(keys):
-        raise TypeError(
-            f"the unit {unit.__name__} was handed {len(keys)} values of {batch!r} and returned {len(rows)} dicts; "
-            "it returns one for each"
-        )
+        told = f"was handed {len(keys)} values of {batch!r} and returned {len(rows)} dicts; it returns one for each"
+        return _Failure(f"the unit {unit.__name__} {told}", "")
     return [[row] for row in rows]
 
 

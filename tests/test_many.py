@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 
 import numpy as np
@@ -19,7 +20,7 @@ from companion.training.many import fit_many
 from companion.training.one import fit
 from companion.training.recipe import Recipe
 from companion.training.replicas import Replicas, evaluate_many
-from companion.training.stacked import StackedTraining
+from companion.training.stacked import StackedTraining, _Replay
 
 SEEDS = [3, 5, 5, 8]  # one of them twice
 
@@ -465,6 +466,33 @@ def test_bad_input_gets_a_sentence(changed, sentence):
 def test_a_measurement_may_not_take_a_name_of_the_history():
     with pytest.raises(ValueError, match="measure returns loss"):
         fit_many(mlp(nn.ReLU), *clouds(), SEEDS, epochs=1, lr=0.1, measure=lambda some: dict(loss=[0] * len(some)))
+
+
+def test_a_step_is_captured_once_and_does_its_work_at_every_call(monkeypatch):
+    log, capturing = [], []
+
+    class Graph:
+        def replay(self):
+            log.append("replayed")
+
+    class Capture(contextlib.nullcontext):
+        def __enter__(self):
+            capturing.append(True)
+
+        def __exit__(self, *_):
+            capturing.pop()
+
+    class Stream(contextlib.nullcontext):
+        def wait_stream(self, _):
+            pass
+
+    fakes = dict(CUDAGraph=Graph, graph=Capture, Stream=Stream, current_stream=Stream, stream=lambda one: one)
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    step = _Replay(lambda: log.append("captured" if capturing else "done"))
+    for _ in range(6):
+        step()
+    assert log == ["done"] * 3 + ["captured"] + ["replayed"] * 3  # what is captured is not carried out
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -123,9 +123,19 @@ def test_more_seeds_compute_only_the_new_ones_however_chunked(store, notebook, c
 
 
 def test_batch_without_one_dict_for_each_value_is_refused(store, notebook):
-    unit = notebook("def unit(seed):\n    return [dict(value=1)]").unit
-    with pytest.raises(TypeError, match="unit was handed 2 values of 'seed' and returned 1 dicts; it returns one for"):
-        sweep(unit, grid(seed=[0, 1]), store=store, batch="seed")
+    unit = notebook("def unit(a, seed):\n    return [dict(value=one) for one in seed][a:]").unit
+    told = "1 of 2 calls of unit failed.*unit was handed 2 values of 'seed' and returned 1 dicts; it returns one for"
+    with pytest.raises(SweepFailed, match=told):
+        sweep(unit, grid(a=[0, 1], seed=[0, 1]), store=store, batch="seed")
+    assert sweep(unit, grid(a=0, seed=[0, 1]), store=store, batch="seed").read_back == 2  # the others are kept
+
+
+def test_chunks_leave_no_worker_idle(store, notebook, calls, monkeypatch):
+    here = scaleout.compute  # a worker process could not import this test's notebook
+    monkeypatch.setattr(scaleout, "compute", lambda work, tasks, jobs: here(work, tasks, jobs=1))
+    unit = notebook(REPORTING + BATCH).unit
+    sweep(unit, grid(pair=1, seed=range(6)), store=store, batch="seed", jobs=2)
+    assert sorted(calls()) == ["1 0 1 2", "1 3 4 5"]
 
 
 CHECKPOINT = """

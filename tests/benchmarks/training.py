@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from companion.scaleout import ALLOCATOR
+from companion.training import compiled
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -87,6 +88,8 @@ def contenders(keras: str) -> list[Contender]:
     found = []
     for network in NETWORKS:
         arithmetics = ["fp32"] if network == "mlp" else ["fp32", "bf16"]
+        if network == "cnn" and not compiled.available():
+            arithmetics += ["bf16-compiled"]
         found += [Contender(network, f"{network} naive 0", "naive loop: DataLoader, PIL, ToTensor, Normalize")]
         found += [Contender(network, f"{network} naive 2", "naive loop, DataLoader with 2 workers")]
         if keras:
