@@ -46,7 +46,7 @@ scale = run.scale(
     laptop=dict(images=5_000, scored=2_000, epochs=15, seeds=3, variant_epochs=3, longer=5, variant_seeds=1)
     | dict(paired_images=2_000, paired_epochs=3, paired_seeds=6),
     paper=dict(images=50_000, scored=10_000, epochs=15, seeds=20, variant_epochs=15, longer=45, variant_seeds=5)
-    | dict(paired_images=10_000, paired_epochs=10, paired_seeds=32),
+    | dict(paired_images=10_000, paired_epochs=10, paired_seeds=24),
 )
 LOW, HIGH = 10, 15  # the epochs that the paper speaks of
 
