@@ -26,7 +26,7 @@ help: ## list the targets
 	@echo '  RESULTS=compute|published    compute, or draw again from the committed result tables'
 	@echo '  SCALE="seeds=1 epochs=100"   override settings of the profile; the figures then say so'
 	@echo '  JOBS=2                       worker processes (default: one per core)'
-	@echo '  COMPANION_SCHEDULER=tcp://host:8786   the workers of a dask cluster instead (README: More than one machine)'
+	@echo '  COMPANION_SCHEDULER=tcp://host:8786   the workers of a dask cluster instead (see README)'
 
 setup: ## make .venv from requirements.lock (only when the lock has changed)
 	@cmp -s requirements.lock $(VENV)/requirements.lock || $(MAKE) --no-print-directory $(VENV)/requirements.lock
@@ -37,6 +37,7 @@ $(VENV)/requirements.lock: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@mkdir -p $(VENV)/etc/dask && cp companion/dask.yaml $(VENV)/etc/dask/companion.yaml
 	@cp requirements.lock $@
 
 data: setup ## fetch MNIST and CIFAR-10 into the user cache and verify every byte
