@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -251,6 +253,35 @@ def test_neither_chunks_nor_company_change_a_bit(name):
         assert same.equals(history)
     last, _ = fit_many(build, *make(), SEEDS[-1:], **common)
     assert all(torch.equal(last.parameters[name][0], whole.parameters[name][-1]) for name in whole.parameters)
+
+
+SWEPT = """
+import sys, torch
+from companion import models, training
+from companion.store import Store
+from companion.sweep import grid, sweep
+
+def unit(activation, seed):
+    draw = torch.Generator().manual_seed(0)
+    points, labels = torch.randn(90, 6, generator=draw), torch.randint(3, (90,), generator=draw)
+    build = lambda one: models.MLP((6, 7, 3), seed=one, activation=getattr(torch.nn, activation))
+    networks, _ = training.fit_many(build, points, labels, seed, epochs=3, lr=0.1, batch=40)
+    return [dict(weights=networks.parameters["0.weight"][place].numpy()) for place in range(len(seed))]
+
+for jobs, chunk in ((1, 64), (2, 2), (2, 5)):
+    store = Store(f"{sys.argv[1]}/{jobs}-{chunk}")
+    points = grid(activation=["ReLU", "Sigmoid"], seed=range(7))
+    print(sweep(unit, points, store=store, jobs=jobs, batch="seed", chunk=chunk).digest)
+"""
+
+
+def test_processes_do_not_change_a_bit(tmp_path):
+    script = tmp_path / "swept.py"
+    script.write_text(SWEPT)
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    digests = done.stdout.split()
+    assert len(digests) == 3 and len(set(digests)) == 1
 
 
 @pytest.mark.parametrize("name", ["tanh", "cifar"])

@@ -7,6 +7,7 @@ the other, which is faster there (run several processes, see `Run.sweep`). On CU
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -22,6 +23,7 @@ from companion.training.replicas import Replicas, stackable
 from companion.training.stacked import Group, Measure, StackedTraining
 
 PerModel = torch.Tensor | Sequence[torch.Tensor]
+Trained = tuple[Replicas, list[list[Row]]]
 
 
 def fit_many(
@@ -108,65 +110,60 @@ def fit_many(
         own = sum(part[0].nbytes for part in (inputs, targets) if not isinstance(part, torch.Tensor))
         chunk = memory.models_that_fit(first, _of(inputs, 0), recipe, device, own=own)
     train = _together if together else _one_by_one
-    parts: list[tuple[Replicas, list[list[Row]]]] = []
+    parts: list[Trained] = []
     start = 0
     with tqdm(total=len(seeds), desc="models", leave=False, disable=not progress) as bar:
         while start < len(seeds):
             these = range(len(seeds))[start : start + chunk]
-            nets = [build(seeds[k]) for k in these]
-            examples = [one if isinstance(one, torch.Tensor) else [one[k] for k in these] for one in (inputs, targets)]
-            some = [seeds[k] for k in these], [groups[k] for k in these]
+            own = [part if isinstance(part, torch.Tensor) else [part[k] for k in these] for part in (inputs, targets)]
+            some = [build(seeds[k]) for k in these], *own, [seeds[k] for k in these], [groups[k] for k in these]
             try:
-                parts.append(train(nets, *examples, *some, recipe, device, measure))
+                parts.append(train(_Chunk(*some), recipe, device, measure))
             except (RuntimeError, MemoryError) as error:
                 if not memory.ran_out(error):
                     raise
                 chunk = memory.half(chunk, error)
                 continue
-            start += len(nets)
-            bar.update(len(nets))
+            start += len(these)
+            bar.update(len(these))
     replicas = Replicas.joined([part for part, _ in parts])
     return replicas, _history(seeds, [rows for _, some in parts for rows in some])
 
 
-def _together(
-    nets: list[nn.Module],
-    inputs: PerModel,
-    targets: PerModel,
-    seeds: list[int],
-    groups: list[Group],
-    recipe: Recipe,
-    device: torch.device,
-    measure: Measure | None,
-) -> tuple[Replicas, list[list[Row]]]:
-    own = not isinstance(inputs, torch.Tensor), not isinstance(targets, torch.Tensor)
-    data = [torch.stack(list(part)) if each else part for part, each in zip((inputs, targets), own, strict=True)]
-    on_device = [part.to(device) for part in data]
-    training = StackedTraining(nets, *on_device, own=own, seeds=seeds, groups=groups, recipe=recipe)
+@dataclass(frozen=True)
+class _Chunk:
+    """Models that are trained at once, with what each of them has of its own."""
+
+    nets: list[nn.Module]
+    inputs: PerModel
+    targets: PerModel
+    seeds: list[int]
+    groups: list[Group]
+
+
+def _together(chunk: _Chunk, recipe: Recipe, device: torch.device, measure: Measure | None) -> Trained:
+    given = chunk.inputs, chunk.targets
+    own = tuple(not isinstance(part, torch.Tensor) for part in given)
+    data = [torch.stack(list(part)) if each else part for part, each in zip(given, own, strict=True)]
+    inputs, targets = (part.to(device) for part in data)
+    training = StackedTraining(
+        chunk.nets, inputs, targets, own=own, seeds=chunk.seeds, groups=chunk.groups, recipe=recipe
+    )
     return training.run(measure)
 
 
-def _one_by_one(
-    nets: list[nn.Module],
-    inputs: PerModel,
-    targets: PerModel,
-    seeds: list[int],
-    groups: list[Group],
-    recipe: Recipe,
-    device: torch.device,
-    measure: Measure | None,
-) -> tuple[Replicas, list[list[Row]]]:
+def _one_by_one(chunk: _Chunk, recipe: Recipe, device: torch.device, measure: Measure | None) -> Trained:
     histories, diverged = [], {}
-    for index, (net, seed, group) in enumerate(zip(nets, seeds, groups, strict=True)):
-        labels = _of(targets, index)
-        examples = _of(inputs, index), labels if labels.is_floating_point() else labels.long()
-        settings = vars(recipe) | group | {"measure": _measure_one(measure), "device": device}
+    for index, net in enumerate(chunk.nets):
+        labels = _of(chunk.targets, index)
+        examples = _of(chunk.inputs, index), labels if labels.is_floating_point() else labels.long()
+        settings = vars(recipe) | chunk.groups[index] | {"measure": _measure_one(measure), "device": device}
         try:
-            histories.append(fit(net, examples, seed=seed, **settings).to_dict("records"))
+            histories.append(fit(net, examples, seed=chunk.seeds[index], **settings).to_dict("records"))
         except Diverged as error:
             histories.append(error.rows)
             diverged[index] = str(error)
-    return Replicas.of(nets, diverged), histories
+    return Replicas.of(chunk.nets, diverged), histories
 
 
 def _measure_one(measure: Measure | None) -> Callable[[nn.Module], dict[str, float]] | None:
