@@ -153,7 +153,15 @@ def strip(
 
 @themed
 def intervals(
-    table: pd.DataFrame, label: str, middle: str, *, margin: str = "", xlabel: str = "", ax: Axes | None = None
+    table: pd.DataFrame,
+    label: str,
+    middle: str,
+    *,
+    margin: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    title: str = "",
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw one interval a row (a forest plot) about zero.
 
@@ -175,7 +183,7 @@ def intervals(
     ax.plot(table[middle], rows, "D", ms=4, color=PALETTE[0], mec="white", mew=0.5)
     ax.set_yticks(rows, table[label])
     ax.grid(axis="y", visible=False)
-    _dress(ax, xlabel=xlabel, ylabel="")
+    _dress(ax, xlabel=xlabel, ylabel=ylabel, title=title)
     return figure
 
 

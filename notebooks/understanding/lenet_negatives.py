@@ -20,7 +20,7 @@
 # negatives, it reads 37.36 % of the originals and 98.94 % of the negatives. The slides give four numbers, one run each.
 #
 # **Time on two cores.** smoke: seconds; laptop: two minutes; paper (20 seeds, 20 epochs): an hour. The laptop run has a
-# fifth of the images and fewer epochs: it shows the mirror and the gulf between matched and crossed cells, but not
+# fraction of the images and fewer epochs: it shows the mirror and the gulf between matched and crossed cells, but not
 # their height.
 
 # %% tags=["parameters"]
