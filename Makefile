@@ -65,6 +65,7 @@ lab: setup ## open JupyterLab at the notebooks
 	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks
 
 bench: setup data ## measure speeds as ratios (tests/benchmarks)
+	@$(RUN) tests/benchmarks/training.py
 	@$(RUN) -m pytest tests/benchmarks -s -p no:warnings
 
 # CUDA's own packages exist for Linux only.

@@ -1,8 +1,8 @@
 """Measure ways to train, interleaved in one run, and write the table that the README shows: make bench
 
-Every contender has processes of its own, which sleep while another one runs. Rounds go through all contenders in turn,
-so that a slow spell of the machine meets them all; what counts is the median over rounds and the ratio to the naive
-loop of the same network. Without a network connection, or where it has no package, Keras is left out, with a word.
+Every contender has processes of its own, which sleep while another one runs. Rounds go through all contenders of a
+network in turn, so that a slow spell of the machine meets them all; what counts is the median over rounds and the ratio
+to the naive loop of the same network. Without a network connection, or where it has no package, Keras is left out, with a word.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results.json"
 KERAS = ("keras==3.15.1", "tensorflow-cpu==2.21.0")
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 CORES = os.cpu_count() or 1
 NETWORKS = {
     "cnn": "the CIFAR-10 network of `generalizations` (122,570 parameters)",
@@ -148,7 +148,7 @@ def measure(entered: list[Contender]) -> list[Contender]:
         for place in range(ROUNDS):
             for one in ready:
                 one.run()
-            sys.stdout.write(f"round {place + 1} of {ROUNDS}\n")
+            sys.stdout.write(f"{ready[0].network}: round {place + 1} of {ROUNDS}\n")
             sys.stdout.flush()
     finally:
         for one in entered:
@@ -172,7 +172,8 @@ def main() -> None:
     """Measure, keep the numbers and show them in the README."""
     from contenders import BATCH
 
-    ran = measure(contenders(keras_python()))
+    entered = contenders(keras_python())
+    ran = [one for network in NETWORKS for one in measure([other for other in entered if other.network == network])]
     results = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
