@@ -1,8 +1,8 @@
 """Measure ways to train, interleaved in one run, and write the table that the README shows: make bench
 
 Every contender has processes of its own, which sleep while another one runs. Rounds go through all contenders of a
-network in turn, so that a slow spell of the machine meets them all; what counts is the median over rounds and the ratio
-to the naive loop of the same network. Without a network connection, or where it has no package, Keras is left out, with a word.
+network in turn, so that a slow spell of the machine meets them all; what counts is the median over rounds, and the
+ratio to the naive loop of the same network. Where Keras cannot be installed, it is left out, with a word.
 """
 
 from __future__ import annotations
