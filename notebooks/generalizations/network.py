@@ -42,9 +42,9 @@ from companion.run import Run
 run = Run("generalizations/network", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(images=500, scored=200, epochs=2, seeds=2, variant_epochs=1, longer=2, variant_seeds=1)
-    | dict(paired_images=500, paired_epochs=1, paired_seeds=3),
-    laptop=dict(images=3_000, scored=2_000, epochs=15, seeds=4, variant_epochs=3, longer=5, variant_seeds=1)
-    | dict(paired_images=2_000, paired_epochs=3, paired_seeds=6),
+    | dict(paired_images=128, paired_epochs=1, paired_seeds=3),
+    laptop=dict(images=3_000, scored=1_000, epochs=15, seeds=4, variant_epochs=3, longer=5, variant_seeds=1)
+    | dict(paired_images=1_000, paired_epochs=2, paired_seeds=5),
     paper=dict(images=50_000, scored=10_000, epochs=15, seeds=20, variant_epochs=15, longer=45, variant_seeds=5)
     | dict(paired_images=10_000, paired_epochs=10, paired_seeds=24),
 )

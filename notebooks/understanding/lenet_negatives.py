@@ -45,7 +45,7 @@ from companion.run import Run
 run = Run("understanding/lenet_negatives", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(images=1_000, tests=500, epochs=1, seeds=2, variant_seeds=1),
-    laptop=dict(images=8_000, tests=10_000, epochs=3, seeds=5, variant_seeds=2),
+    laptop=dict(images=8_000, tests=5_000, epochs=3, seeds=5, variant_seeds=2),
     paper=dict(images=60_000, tests=10_000, epochs=20, seeds=20, variant_seeds=1),
 )
 
