@@ -186,8 +186,8 @@ def main() -> None:
     text = table(results)
     readme = ROOT / "README.md"
     before = readme.read_text(encoding="utf-8")
-    marked = re.compile(r"(<!-- bench:begin -->\n).*?(\n<!-- bench:end -->)", re.DOTALL)
-    readme.write_text(marked.sub(lambda found: found[1] + text + found[2], before), encoding="utf-8")
+    marked = re.compile(r"(<!-- bench:begin -->\n).*?(<!-- bench:end -->)", re.DOTALL)
+    readme.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", before), encoding="utf-8")
     sys.stdout.write(f"{text}\n")
 
 
