@@ -161,9 +161,7 @@ def welch(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Comparison:
 
 def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Comparison:
     """Compare two samples of equal length, paired in their order, by the t test of their differences a - b."""
-    a, b = _sample(a, least=2), _sample(b, least=2)
-    if a.size != b.size:
-        raise ValueError(f"paired samples have {a.size} and {b.size} values; they must have equally many")
+    a, b = _pair(a, b, least=2)
     mean, sd = _moments(a - b)
     if sd == 0:
         return _certain(mean, a.size - 1)
@@ -175,13 +173,9 @@ def paired_spread_p(a: ArrayLike, b: ArrayLike) -> float:
 
     Sum and difference of the pairs are uncorrelated exactly if both sides spread alike.
     """
-    a, b = _sample(a, least=3), _sample(b, least=3)
-    if a.size != b.size:
-        raise ValueError(f"paired samples have {a.size} and {b.size} values; they must have equally many")
-    total, difference = a + b, a - b
-    if np.ptp(difference) == 0 or np.ptp(total) == 0:
-        return 1.0
-    return float(scipy_stats.pearsonr(total, difference).pvalue)
+    a, b = _pair(a, b, least=3)
+    constant = np.ptp(a - b) == 0 or np.ptp(a + b) == 0
+    return 1.0 if constant else float(scipy_stats.pearsonr(a + b, a - b).pvalue)
 
 
 def bootstrap(
@@ -373,6 +367,13 @@ def _sample(values: ArrayLike, least: int = 1) -> np.ndarray:
     if not np.isfinite(sample).all():
         raise ValueError(f"a sample holds {sample[~np.isfinite(sample)][0]}; only finite numbers are allowed")
     return sample
+
+
+def _pair(a: ArrayLike, b: ArrayLike, least: int) -> tuple[np.ndarray, np.ndarray]:
+    a, b = _sample(a, least), _sample(b, least)
+    if a.size != b.size:
+        raise ValueError(f"paired samples have {a.size} and {b.size} values; they must have equally many")
+    return a, b
 
 
 def _moments(sample: np.ndarray) -> tuple[float, float]:
