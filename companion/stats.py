@@ -43,6 +43,14 @@ class Comparison(NamedTuple):
     high: float
 
 
+class PairedSpread(NamedTuple):
+    """A ratio of two standard deviations, how the pairs correlate (NaN where a side is constant), and the p-value."""
+
+    ratio: float
+    correlation: float
+    p: float
+
+
 class PowerLaw(NamedTuple):
     """The fit y = factor * x ** exponent, the interval of the exponent, and the number of points."""
 
@@ -168,14 +176,19 @@ def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Comparison:
     return _comparison(mean, scipy_stats.ttest_rel(a, b), level)
 
 
-def paired_spread_p(a: ArrayLike, b: ArrayLike) -> float:
-    """Return the two-sided p-value that two paired samples have one variance (Pitman 1939, Morgan 1939).
+def paired_spread(a: ArrayLike, b: ArrayLike) -> PairedSpread:
+    """Return how differently two paired samples spread, by the test of Pitman (1939) and Morgan (1939).
 
     Sum and difference of the pairs are uncorrelated exactly if both sides spread alike.
     """
     a, b = _pair(a, b, least=3)
-    constant = np.ptp(a - b) == 0 or np.ptp(a + b) == 0
-    return 1.0 if constant else float(scipy_stats.pearsonr(a + b, a - b).pvalue)
+    total, difference = a + b, a - b
+    a_varies, b_varies, decided = np.ptp(a) > 0, np.ptp(b) > 0, np.ptp(total) > 0 and np.ptp(difference) > 0
+    return PairedSpread(
+        ratio=float(np.std(a) / np.std(b)) if b_varies else float("nan"),
+        correlation=float(np.corrcoef(a, b)[0, 1]) if a_varies and b_varies else float("nan"),
+        p=float(scipy_stats.pearsonr(total, difference).pvalue) if decided else 1.0,
+    )
 
 
 def bootstrap(

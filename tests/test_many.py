@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -304,6 +305,8 @@ def test_measurements_join_the_history(name):
         return dict(right=evaluate_many(replicas, *make())["accuracy"].mean(1))
 
     _, history = fit_many(build, *make(), SEEDS, epochs=3, lr=0.05, measure=measure)
+    _, sparse = fit_many(build, *make(), SEEDS, epochs=3, lr=0.05, measure=measure, measure_at=(1, 3))
+    pd.testing.assert_frame_equal(sparse, history.assign(right=history["right"].where(history["epoch"] != 2)))
     for index, seed in enumerate(SEEDS):
         net = build(seed)
 
@@ -387,6 +390,11 @@ def test_many_models_answer_as_each_alone(name, monkeypatch):
             np.testing.assert_allclose(found["probability"][index, label], p[is_it].mean(0), atol=1e-15)
             bits = np.where(is_it, np.log2(p[:, label]), np.log2(1 - p[:, label]))
             np.testing.assert_allclose(found["bits"][index, label], -bits.mean(), rtol=1e-9)
+            means = [bits[labels.numpy() == other].mean() for other in range(logits.shape[-1])]
+            np.testing.assert_allclose(found["asked"][index, :, label], means, rtol=1e-9)
+            taken = p.argmax(1) == label
+            shares = [taken[labels.numpy() == other].mean() for other in range(logits.shape[-1])]
+            np.testing.assert_allclose(found["answer"][index, :, label], shares)
 
 
 @pytest.mark.parametrize("name", ["tanh", "cifar"])

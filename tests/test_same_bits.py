@@ -39,6 +39,12 @@ net = models.CifarCNN(seed=5)
 history = training.fit(net, (colour, labels[:200]), lr=1e-3, optimizer="adam", eps=1e-7, **common)
 tell("cnn", *net.parameters(), torch.tensor(history["loss"].to_numpy()))
 tell("classes", torch.tensor(training.per_class(net, (colour, labels[:200])).to_numpy(float)))
+many, _ = training.fit_many(
+    lambda seed: models.CifarCNN(seed=seed), colour, [labels[:200], labels[200:400]], [3, 4], epochs=2, lr=1e-3,
+    optimizer="adam", batch=64,
+)
+found = training.evaluate_many(many, colour, labels[:200])
+tell("many", *many.parameters.values(), *(torch.tensor(found[name]) for name in ("accuracy", "loss", "bits")))
 points = synthetic.two_planes(500, angle=30, seed=1)
 tell("points", *points)
 mosaics = mosaic_data.draw_mosaics(points.labels, (0, 1, 2), n=300, seed=1)

@@ -12,7 +12,7 @@ from companion.stats import (
     kl_divergence,
     mean_interval,
     paired,
-    paired_spread_p,
+    paired_spread,
     power_law,
     prediction_interval,
     prediction_p,
@@ -221,13 +221,21 @@ def test_paired_spread_finds_unequal_variances_at_its_level():
     draw = np.random.default_rng(0)
     common = draw.normal(size=(400, 30))
     a, b = common + draw.normal(size=(400, 30)), common + draw.normal(size=(400, 30))
-    found = [paired_spread_p(one, other) < 0.05 for one, other in zip(a, b, strict=True)]
-    assert 0.02 < np.mean(found) < 0.09
-    wider = [paired_spread_p(3 * one, other) < 0.05 for one, other in zip(a, b, strict=True)]
-    assert np.mean(wider) > 0.95
+    alike = [paired_spread(one, other) for one, other in zip(a, b, strict=True)]
+    assert 0.02 < np.mean([found.p < 0.05 for found in alike]) < 0.09
+    assert np.mean([found.correlation for found in alike]) == pytest.approx(0.5, abs=0.02)
+    wider = [paired_spread(3 * one, other) for one, other in zip(a, b, strict=True)]
+    assert np.mean([found.p < 0.05 for found in wider]) > 0.95
+    assert np.median([found.ratio for found in wider]) == pytest.approx(3, rel=0.05)
 
 
-def test_paired_spread_of_equal_samples_is_certain():
-    assert paired_spread_p([1.0, 2, 4], [1.0, 2, 4]) == 1
+@pytest.mark.filterwarnings("error")
+def test_paired_spread_of_samples_that_do_not_vary():
+    same = paired_spread([1.0, 2, 4], [1.0, 2, 4])
+    assert (same.ratio, same.p) == (1, 1)
+    assert same.correlation == pytest.approx(1)
+    for b, ratio in ((np.full(3, 0.07), np.nan), ([0.07, 0.06, 0.07], 0)):  # 0.07 has a mean that is not quite itself
+        found = paired_spread(np.full(3, 0.07), b)
+        np.testing.assert_equal((found.ratio, found.correlation), (ratio, np.nan))
     with pytest.raises(ValueError, match="3 and 4 values"):
-        paired_spread_p([1.0, 2, 3], [1.0, 2, 3, 4])
+        paired_spread([1.0, 2, 3], [1.0, 2, 3, 4])

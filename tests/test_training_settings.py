@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -60,6 +61,15 @@ def test_measure_sees_the_evaluated_model_and_adds_columns():
     assert modes == [False] * 3 and trained_in == [True, False] * 3
     assert history.accuracy.between(0, 1).all() and history["first"].nunique() == 3
     assert history.accuracy.iloc[-1] == accuracy(net, points())
+
+
+def test_measuring_at_some_epochs_only():
+    calls = []
+    settings = dict(seed=0, epochs=3, lr=0.1, batch=N, measure=lambda net: {"calls": calls.append(1) or len(calls)})
+    history = fit(small_net(), points(), measure_at={1, 3}, **settings)
+    np.testing.assert_array_equal(history["calls"], [1, np.nan, 2])
+    with pytest.raises(ValueError, match="measure_at names epochs from 1 to 3, not 0, 4"):
+        fit(small_net(), points(), measure_at=(0, 2, 4), **settings)
 
 
 def test_measure_cannot_replace_the_training_loss():

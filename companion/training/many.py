@@ -6,7 +6,7 @@ the other, which is faster there (run several processes, see `Run.sweep`). On CU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -45,6 +45,7 @@ def fit_many(
     stop_below: float | None = None,
     augment: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None,
     measure: Measure | None = None,
+    measure_at: Collection[int] | None = None,
     arithmetic: str = "fp32",
     device: str | torch.device | None = None,
     chunk: int | None = None,
@@ -64,7 +65,7 @@ def fit_many(
         One for each model; a seed may occur more than once.
     lr, momentum, weight_decay : float or sequence of float
         For all models, or one for each.
-    epochs, optimizer, betas, eps, schedule, batch, loss, stop_below, augment, arithmetic, device
+    epochs, optimizer, betas, eps, schedule, batch, loss, stop_below, augment, measure_at, arithmetic, device
         As `fit` takes them. `loss` maps the outputs (B, K) and targets of one model to its mean loss.
     measure : callable, optional
         Called after every epoch with the `Replicas` in training at once; returns lists with one number for each of
@@ -97,7 +98,8 @@ def fit_many(
     company of other models changes a bit.
     """
     seeds = list(seeds)
-    recipe = Recipe(epochs, optimizer, tuple(betas), eps, schedule, batch, loss, stop_below, augment, arithmetic)
+    settings = epochs, optimizer, tuple(betas), eps, schedule, batch, loss, stop_below, augment, arithmetic, measure_at
+    recipe = Recipe(*settings)
     groups = _groups(len(seeds), lr=lr, momentum=momentum, weight_decay=weight_decay)
     _check(seeds, chunk, inputs=inputs, targets=targets)
     device = torch.get_default_device() if device is None else torch.device(device)

@@ -7,7 +7,7 @@ batches comes from a generator of its own, so that the same seed sees the same b
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -56,6 +56,7 @@ def fit(
     stop_below: float | None = None,
     augment: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None,
     measure: Callable[[nn.Module], dict[str, float]] | None = None,
+    measure_at: Collection[int] | None = None,
     arithmetic: str = "fp32",
     device: str | torch.device | None = None,
     checkpoint: str | Path | Checkpoint | None = None,
@@ -90,6 +91,8 @@ def fit(
     measure : callable, optional
         Called with the model in evaluation mode after every epoch; its numbers join the history, under names other
         than the history's own.
+    measure_at : collection of int, optional
+        The epochs (from 1) after which `measure` is called; the history is NaN at others. Every epoch if not given.
     arithmetic : {"fp32", "bf16", "bf16-compiled"}
         bf16 computes the model in bfloat16 where autocast deems it safe and keeps weights, optimiser and loss in fp32.
         bf16-compiled does the same for `CifarCNN` on stored bytes, its convolutions in a compiled kernel; see
@@ -117,7 +120,8 @@ def fit(
     inputs, targets = examples
     if len(inputs) != len(targets) or len(inputs) == 0:
         raise ValueError(f"fit needs as many inputs as targets and at least one, not {len(inputs)} and {len(targets)}")
-    recipe = Recipe(epochs, optimizer, betas, eps, schedule, batch, loss, stop_below, augment, arithmetic)
+    settings = epochs, optimizer, betas, eps, schedule, batch, loss, stop_below, augment, arithmetic, measure_at
+    recipe = Recipe(*settings)
     device = torch.get_default_device() if device is None else torch.device(device)
     net.to(device=device, memory_format=torch.channels_last)  # the faster layout of convolutions; the same numbers
     inputs, targets = inputs.to(device), targets.to(device)
@@ -169,7 +173,7 @@ def fit(
                 raise Diverged(recipe.diverged_at(epoch, rate), rows)
             sizes = torch.tensor([len(chosen) for chosen in batches], device=device, dtype=torch.float64)
             measured = {}
-            if measure is not None:
+            if measure is not None and recipe.measures(epoch):
                 net.eval()
                 measured = measure(net)
             row = recipe.row(epoch, float((losses * sizes).sum() / len(inputs)), rate, measured)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class Recipe:
     stop_below: float | None = None
     augment: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None
     arithmetic: str = "fp32"
+    measure_at: Collection[int] | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch", 1)):
@@ -46,6 +47,8 @@ class Recipe:
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}; the optimizers are {', '.join(OPTIMIZERS)}")
         check(self.arithmetic)
+        if beyond := [epoch for epoch in self.measure_at or () if not 1 <= epoch <= self.epochs]:
+            raise ValueError(f"measure_at names epochs from 1 to {self.epochs}, not {', '.join(map(str, beyond))}")
 
     def updates(
         self, parameters: Iterable[Any], *, lr: Any = 1e-3, momentum: float = 0.0, weight_decay: float = 0.0
@@ -64,6 +67,10 @@ class Recipe:
     def factor(self, epoch: int) -> float:
         """Return what the learning rate is multiplied with at an epoch (from 1)."""
         return self.schedule(epoch) if self.schedule else 1.0
+
+    def measures(self, epoch: int) -> bool:
+        """Tell whether the model is measured after an epoch (from 1)."""
+        return self.measure_at is None or epoch in self.measure_at
 
     def reached(self, rows: list[Row]) -> bool:
         """Tell whether a training with this history is at its end."""

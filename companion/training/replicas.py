@@ -208,7 +208,9 @@ def class_means(log_probabilities: torch.Tensor, labels: torch.Tensor) -> Stack:
     dict of tensor
         accuracy (m, K), share of the examples of class c that are recognised;
         loss (m, K), their mean cross-entropy in nats;
-        probability (m, K, K), mean probability of class j (last) for images of class c;
+        probability (m, K, K), mean probability of class j (last) for examples of class c;
+        answer (m, K, K), share of the examples of class c that are taken for class j;
+        asked (m, K, K), mean log-probability (bits) of the true answer to "is it class j?" for examples of class c;
         bits (m, K), one-vs-rest log-loss per example over all N: of "is it class c?" (Generalizations, section 3).
         A class without examples has NaN in all but bits.
     """
@@ -216,7 +218,8 @@ def class_means(log_probabilities: torch.Tensor, labels: torch.Tensor) -> Stack:
     member = F.one_hot(labels, classes).to(log_probabilities.dtype)  # (N, K)
     shares = member / member.sum(0)  # a mean over the class is a product with these
     own = log_probabilities.gather(-1, labels.expand(len(log_probabilities), -1)[..., None])[..., 0]  # (m, N)
-    right = (log_probabilities.argmax(-1) == labels).to(member.dtype)
+    answers = log_probabilities.argmax(-1)  # (m, N)
+    right = (answers == labels).to(member.dtype)
     probabilities = log_probabilities.exp()
     # log(1 - p) from log p, exact also where p is nearly 0 or 1.
     complements = torch.log(-torch.expm1(log_probabilities.clamp(max=-1e-15)))
@@ -225,6 +228,8 @@ def class_means(log_probabilities: torch.Tensor, labels: torch.Tensor) -> Stack:
         "accuracy": right @ shares,
         "loss": -own @ shares,
         "probability": shares.T @ probabilities,
+        "answer": shares.T @ F.one_hot(answers, classes).to(member.dtype),
+        "asked": shares.T @ asked / np.log(2),
         "bits": -asked.mean(1) / np.log(2),
     }
 

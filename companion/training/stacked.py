@@ -121,7 +121,7 @@ class StackedTraining:
             epoch += 1
             self._epoch(self.recipe.factor(epoch))
             broken = self._broken(epoch)
-            measured = measure(self.replicas()) if measure else {}
+            measured = measure(self.replicas()) if measure and self.recipe.measures(epoch) else {}
             means = (self.sizes @ self.losses.cpu()) / self.examples
             for model in set(range(self.models)) - ended.keys():
                 if model in broken:
