@@ -154,7 +154,7 @@ NO_CODE = {
     "a comment": ("models/pixels.py", "# coded =", "# Coded ="),
     "the layout": ("models/lenet.py", "features = ", "features  =  "),
     "another model": ("models/cnn.py", "class CifarCNN(nn.Module):", "class CifarCNN(nn.Module):\n    more = 1\n"),
-    "a plot": ("plots.py", None, "def another(table):\n    return table\n"),
+    "a plot": ("plots/lines.py", None, "def another(table):\n    return table\n"),
     "a new model": ("models/new.py", None, "WIDTH = 1\n"),
     "the way data are fetched": ("data/download.py", None, "MORE = 1\n"),
 }

@@ -1,6 +1,7 @@
-"""Data sets: MNIST and CIFAR-10 as stored bytes, augmentation, mosaics as indices, made-up points."""
+"""Data sets: MNIST and CIFAR-10 as stored bytes, augmentation, wrong labels, mosaics as indices, made-up points."""
 
 from companion.data.augmentation import flip, flip_and_shift, shift
+from companion.data.corruption import swap_halves
 from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
 from companion.data.synthetic import GEOMETRIES, Points, two_planes
@@ -18,5 +19,6 @@ __all__ = [
     "focused_average",
     "mnist",
     "shift",
+    "swap_halves",
     "two_planes",
 ]

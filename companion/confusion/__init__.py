@@ -1,0 +1,34 @@
+"""Confuse two classes, and see what it does to a third: trainings, tests and divergences of *Generalizations*."""
+
+from companion.confusion.effects import (
+    ORDERED,
+    VEHICLES,
+    additive,
+    as_map,
+    category_contrast,
+    contrasts,
+    learned,
+    partition_p,
+    permuted,
+    sample_t,
+)
+from companion.confusion.experiment import CLEAN, PAIRS, trials
+from companion.confusion.information import READINGS, information
+
+__all__ = [
+    "CLEAN",
+    "ORDERED",
+    "PAIRS",
+    "READINGS",
+    "VEHICLES",
+    "additive",
+    "as_map",
+    "category_contrast",
+    "contrasts",
+    "information",
+    "learned",
+    "partition_p",
+    "permuted",
+    "sample_t",
+    "trials",
+]
