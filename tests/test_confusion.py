@@ -141,6 +141,12 @@ def test_contrasts_are_scipys(replicate):
         confusion.contrasts(made, replicate="trial")
 
 
+def test_samples_that_do_not_vary():
+    same, other = np.full((2, 4), 0.5), np.array([[0.5, 0.5], [0.25, 0.25]])
+    difference, t, freedom = confusion.sample_t(same, other)
+    assert difference.tolist() == [0, 0.25] and t.tolist() == [0, np.inf] and freedom.tolist() == [4, 4]
+
+
 def test_additive_effects_are_those_put_in_and_the_same_differences_as_welchs():
     effects = DRAW.normal(size=(10, 10))
     exact = scores(effects=effects, noise=0.0).mean(1)
@@ -185,10 +191,16 @@ def test_permutation_p_values():
 
 
 def test_maps_and_categories():
-    table = confusion.contrasts(scores())
+    table_scores = scores()
+    table = confusion.contrasts(table_scores)
     found = confusion.as_map(table, "t")
     assert np.isnan(np.diagonal(found)).all() and np.isfinite(found).sum() == 90
     assert found[2, 7] == table.query("target == 2 and lost == 7")["t"].item()
+    many = np.stack([scores().mean(1), table_scores.mean(1)])
+    t, p = confusion.t_maps(many)
+    np.testing.assert_allclose(t[1], found)
+    np.testing.assert_allclose(p[1], confusion.as_map(table, "p"))
+    assert not np.allclose(t[0], t[1], equal_nan=True)
     is_vehicle = np.isin(np.arange(10), confusion.VEHICLES)
     blocks = np.where(is_vehicle[:, None] == is_vehicle, 2.0, -1.0)
     assert confusion.category_contrast(blocks) == 3

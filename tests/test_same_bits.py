@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 SCRIPT = """
 import hashlib, torch
 torch.set_num_threads(1)
-from companion import models, training
+from companion import confusion, models, training
 from companion.data import mosaics as mosaic_data, synthetic
 
 def tell(name, *tensors):
@@ -45,6 +45,8 @@ many, _ = training.fit_many(
 )
 found = training.evaluate_many(many, colour, labels[:200])
 tell("many", *many.parameters.values(), *(torch.tensor(found[name]) for name in ("accuracy", "loss", "bits")))
+for found in confusion.trials((3, 5), [0, 1], images=150, scored=100, epochs=1):
+    tell("confused", *(torch.tensor(values) for values in found.values()))
 points = synthetic.two_planes(500, angle=30, seed=1)
 tell("points", *points)
 mosaics = mosaic_data.draw_mosaics(points.labels, (0, 1, 2), n=300, seed=1)

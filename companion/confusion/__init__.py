@@ -1,5 +1,6 @@
 """Confuse two classes, and see what it does to a third: trainings, tests and divergences of *Generalizations*."""
 
+from companion.confusion import inspection
 from companion.confusion.effects import (
     ORDERED,
     VEHICLES,
@@ -11,8 +12,9 @@ from companion.confusion.effects import (
     partition_p,
     permuted,
     sample_t,
+    t_maps,
 )
-from companion.confusion.experiment import CLEAN, PAIRS, trials
+from companion.confusion.experiment import CLEAN, PAIRS, taught, trials
 from companion.confusion.information import READINGS, information
 
 __all__ = [
@@ -26,9 +28,12 @@ __all__ = [
     "category_contrast",
     "contrasts",
     "information",
+    "inspection",
     "learned",
     "partition_p",
     "permuted",
     "sample_t",
+    "t_maps",
+    "taught",
     "trials",
 ]

@@ -33,11 +33,19 @@ def learned(target: int, lost: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sample_t(both: np.ndarray, only: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return difference of means, Welch's t and its degrees of freedom along the last axis of two arrays."""
-    parts = [sample.var(-1, ddof=1) / sample.shape[-1] for sample in (both, only)]
+    """Return difference of means, Welch's t and its degrees of freedom along the last axis of two arrays.
+
+    Samples that do not vary at all have t = 0 where their means are the same, and an infinite one elsewhere.
+    """
+    sizes = [sample.shape[-1] for sample in (both, only)]
+    parts = [sample.var(-1, ddof=1) / size for sample, size in zip((both, only), sizes, strict=True)]
     difference, square = both.mean(-1) - only.mean(-1), parts[0] + parts[1]
-    freedom = square**2 / sum(part**2 / (s.shape[-1] - 1) for part, s in zip(parts, (both, only), strict=True))
-    return difference, difference / np.sqrt(square), freedom
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = square**2 / sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
+        t = difference / np.sqrt(square)
+    constant = square == 0
+    t = np.where(constant & (difference == 0), 0.0, t)
+    return difference, t, np.where(constant, sum(sizes) - 2, freedom)
 
 
 def contrasts(scores: np.ndarray, *, replicate: str = "pair") -> pd.DataFrame:
@@ -66,9 +74,30 @@ def contrasts(scores: np.ndarray, *, replicate: str = "pair") -> pd.DataFrame:
     rows = []
     for target, lost in ORDERED:
         own = scores[..., target].mean(1, keepdims=True) if replicate == "pair" else scores[..., target]
-        difference, t, freedom = sample_t(*(own[chosen].ravel() for chosen in learned(target, lost)))
+        samples = (own[chosen].ravel() for chosen in learned(target, lost))
+        difference, t, freedom = (float(found) for found in sample_t(*samples))
         rows.append((target, lost, difference, t, freedom, 2 * scipy_stats.t.sf(abs(t), freedom)))
     return pd.DataFrame(rows, columns=["target", "lost", "difference", "t", "df", "p"])
+
+
+def t_maps(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Welch's t for many studies at once, with the means of pairs as replicates.
+
+    Parameters
+    ----------
+    means : array, shape (..., 45, 10)
+        Score of every class, averaged over the trials of a pair.
+
+    Returns
+    -------
+    t, p : arrays, shape (..., 10, 10)
+        Targets in rows, lost classes in columns, NaN on the diagonal; p is two-sided.
+    """
+    t, freedom = (np.full((*means.shape[:-2], CLASSES, CLASSES), np.nan) for _ in range(2))
+    for target, lost in ORDERED:
+        samples = (means[..., chosen, target] for chosen in learned(target, lost))
+        _, t[..., target, lost], freedom[..., target, lost] = sample_t(*samples)
+    return t, 2 * scipy_stats.t.sf(abs(t), freedom)
 
 
 def additive(means: np.ndarray, level: float = 0.95) -> pd.DataFrame:

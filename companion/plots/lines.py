@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from companion.plots.theme import PALETTE, dress, panel, reported_lines, themed
+from companion.plots.theme import PALETTE, REPORTED, dress, panel, reported_lines, themed
 from companion.tables import summarise
 
 
@@ -117,6 +117,7 @@ def intervals(
     middle: str,
     *,
     margin: str = "",
+    reported: str = "",
     xlabel: str = "",
     ylabel: str = "",
     title: str = "",
@@ -132,6 +133,8 @@ def intervals(
         Columns with the names of the rows and the middles of the intervals.
     margin : str, optional
         Column with the half-width of a zone about zero, which is shaded row by row.
+    reported : str, optional
+        Column with what the paper reports.
     """
     figure, ax = panel(ax, (4.6, 0.26 * len(table) + 0.9))
     rows = np.arange(len(table))[::-1]
@@ -140,7 +143,33 @@ def intervals(
     ax.axvline(0, color="0.6", lw=0.8)
     ax.hlines(rows, table["low"], table["high"], color=PALETTE[0], lw=1.6)
     ax.plot(table[middle], rows, "D", ms=4, color=PALETTE[0], mec="white", mew=0.5)
+    if reported:
+        ax.plot(table[reported], rows, "o", ms=4.5, color=REPORTED, label="reported")
+        ax.legend()
     ax.set_yticks(rows, table[label])
     ax.grid(axis="y", visible=False)
     dress(ax, xlabel=xlabel, ylabel=ylabel, title=title)
+    return figure
+
+
+@themed
+def scatter(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    hue: str | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw one point a row, in a colour for each value of `hue`."""
+    figure, ax = panel(ax, (4.4, 3.4))
+    groups = [("", table)] if hue is None else table.groupby(hue, sort=False)
+    for colour, (label, part) in zip(PALETTE, groups, strict=False):
+        ax.plot(part[x], part[y], "o", ms=4, mew=0, alpha=0.7, color=colour, label=str(label))
+    dress(ax, xlabel=xlabel or x, ylabel=ylabel or y, title=title)
+    if hue is not None:
+        ax.legend(title=hue)
     return figure

@@ -26,6 +26,7 @@ def matrices(
     limits: tuple[float, float] | None = None,
     second: Mapping[str, np.ndarray] | None = None,
     framed: Mapping[str, Iterable[tuple[int, int]]] | None = None,
+    blocks: Iterable[tuple[int, int]] = (),
     starred: Mapping[str, np.ndarray] | None = None,
     diverging: bool = False,
     cell: tuple[float, float] | None = None,
@@ -47,6 +48,8 @@ def matrices(
         Ends of the colour scale; 0 to 1 for shares.
     framed : mapping, optional
         Cells (row, column) with a frame, for the panels of the same title.
+    blocks : iterable of (first, last)
+        Runs of rows and the same columns that get one frame, in all panels.
     starred : mapping, optional
         Which cells (len(rows), len(columns)) get a star behind their number, for the panels of the same title.
     diverging : bool
@@ -67,6 +70,8 @@ def matrices(
         high = max(abs(low), abs(high))
         low = -high
     factor = 100 if share else 1
+    names = [str(column) for column in columns]
+    crowded = max(map(len, names)) * 0.075 > width
     for ax, (title, matrix) in zip(axes.flat, panels.items(), strict=False):
         mesh = ax.imshow(matrix, cmap=DIVERGING if diverging else SEQUENTIAL, vmin=low, vmax=high, aspect="auto")
         stars = (starred or {}).get(title)
@@ -78,16 +83,19 @@ def matrices(
             both = told is not None and not np.isnan(told[i][j])
             decimals = places if places is not None else 0 if share or abs(value) >= 9.995 else 2
             size = 6.5 if width < 0.5 else 9
-            number = f"{value * factor:.{decimals}f}" + ("*" if stars is not None and stars[i][j] else "")
+            shown = round(value * factor, decimals) + 0.0  # no minus before a zero
+            number = f"{shown:.{decimals}f}" + ("*" if stars is not None and stars[i][j] else "")
             ax.text(j, i - 0.18 * both, number, ha="center", va="center", color=ink, size=size)
             if both:
                 number = f"{told[i][j] * factor:.{decimals}f}"
                 tint = "#ffd0cf" if ink == "white" else REPORTED
                 ax.text(j, i + 0.26, number, ha="center", va="center", color=tint, size=size - 1)
-        for i, j in (framed or {}).get(title, ()):
-            ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, ec="0.1", lw=1.1))
+        corners = [(i, j, 1) for i, j in (framed or {}).get(title, ())]
+        corners += [(first, first, last - first + 1) for first, last in blocks]
+        for i, j, side in corners:
+            ax.add_patch(Rectangle((j - 0.5, i - 0.5), side, side, fill=False, ec="0.1", lw=1.1))
         ax.set_title(title)
-        ax.set_xticks(range(len(columns)), [str(column) for column in columns])
+        ax.set_xticks(range(len(columns)), names, **({"rotation": 40, "ha": "right"} if crowded else {}))
         ax.set_yticks(range(len(rows)), [str(row) for row in rows])
         ax.tick_params(length=0)
         ax.grid(visible=False)

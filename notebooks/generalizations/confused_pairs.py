@@ -133,7 +133,7 @@ print(f"{results.shape[0]} confused networks; {len(clean)} that learned from tru
 own_cells = [(k, c) for k, pair in enumerate(PAIRS) for c in pair]
 confused_cell = np.array([[c in pair for c in range(10)] for pair in PAIRS])  # (45, 10)
 ALL, UNCONFUSED = "45 pairs", "true labels"
-settings = dict(rows=NAMES, columns=range(10), framed={ALL: own_cells}, cell=(0.42, 0.175), xlabel="class")
+settings = dict(rows=NAMES, columns=CLASSES, framed={ALL: own_cells}, cell=(0.42, 0.175))
 figure = plots.matrices({ALL: loss.mean(1)}, share=False, unit="bits per image", **settings)
 run.figure("loss", figure, caption="Mean loss of every class (columns) for every confused pair (rows, framed).")
 

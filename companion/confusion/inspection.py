@@ -1,0 +1,134 @@
+"""What is inside a trained `CifarCNN`: where it looks, which units it needs, what its features know.
+
+For the interpretations in *Finding Generalizations in Multi-Class Image Classifiers* (C. Richoux), section 4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from torch.nn import functional as F
+
+from companion.models.cnn import CifarCNN
+
+FLATTENED, HIDDEN = 10, 12  # layers of `layer_by_layer` up to the flattened maps, and up to the hidden units
+
+
+@torch.no_grad()
+def occlusion(net: CifarCNN, images: torch.Tensor, label: int, *, side: int = 7, step: int = 3) -> np.ndarray:
+    """Return how much of the probability of a class is lost where a patch of an image is covered (Zeiler 2014).
+
+    Parameters
+    ----------
+    images : Tensor, shape (N, 3, 32, 32)
+        Stored bytes.
+    label : int
+        The class.
+    side, step : int
+        Of the square patch, and from one patch to the next, in pixels; a patch has the mean colour of its image.
+
+    Returns
+    -------
+    array, shape (N, 32, 32)
+        For every pixel the mean loss over the patches that cover it.
+    """
+    whole = net(images).double().softmax(1)[:, label]
+    colour = images.double().mean((2, 3), keepdim=True).to(images.dtype)  # (N, 3, 1, 1)
+    total, covered = torch.zeros(len(images), 32, 32, dtype=torch.double), torch.zeros(32, 32, dtype=torch.double)
+    places = [*range(0, 32 - side, step), 32 - side]
+    for top in places:
+        for left in places:
+            window = slice(top, top + side), slice(left, left + side)
+            hidden = images.clone()
+            hidden[:, :, *window] = colour
+            lost = whole - net(hidden).double().softmax(1)[:, label]
+            total[:, *window] += lost[:, None, None]
+            covered[window] += 1
+    return (total / covered).numpy()
+
+
+def share_inside(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return which share of the positive part of a map lies in its box: (N, H, W) and (left, top, right, bottom)."""
+    positive = np.clip(maps, 0, None)
+    own = [part[top:bottom, left:right].sum() for part, (left, top, right, bottom) in zip(positive, boxes, strict=True)]
+    total = positive.sum((1, 2))
+    return np.divide(own, total, out=np.full(len(maps), np.nan), where=total > 0)
+
+
+@torch.no_grad()
+def hidden_units(net: CifarCNN, images: torch.Tensor, *, batch: int = 1000) -> torch.Tensor:
+    """Return the 64 hidden units (N, 64) after ReLU."""
+    layers = net.layer_by_layer()[:HIDDEN]
+    return torch.cat([layers(part) for part in images.split(batch)])
+
+
+@torch.no_grad()
+def knocked_out(net: CifarCNN, images: torch.Tensor, labels: torch.Tensor, *, batch: int = 1000) -> np.ndarray:
+    """Return what silencing one unit does to the accuracy on each class.
+
+    Parameters
+    ----------
+    images, labels : Tensor, shapes (N, 3, 32, 32) and (N,)
+        All classes occur.
+
+    Returns
+    -------
+    array, shape (128, classes)
+        Change of accuracy; the 64 channels of the last convolution first, then the 64 hidden units.
+    """
+    classes = net.dense2.out_features
+    member = F.one_hot(labels, classes).double()
+    correct = torch.zeros(129, classes, dtype=torch.double)  # the last line is the whole network
+    for some, own, true in zip(images.split(batch), member.split(batch), labels.split(batch), strict=True):
+        maps = net.layer_by_layer()[:FLATTENED](some)  # (n, 1024): 16 places of each of 64 channels in a row
+        weights = net.dense1.weight.unflatten(1, (64, -1))  # (64, channels, 16)
+        sums = net.dense1(maps)
+        shares = torch.einsum("ncp,hcp->cnh", maps.unflatten(1, (64, -1)), weights)  # what each channel adds
+        answers = [net.dense2(F.relu(sums - share)).argmax(1) for share in shares]
+        units = F.relu(sums)
+        logits = net.dense2(units)
+        without = logits - units.T[:, :, None] * net.dense2.weight.T[:, None, :]  # (64, n, classes)
+        answers += [*without.argmax(2), logits.argmax(1)]
+        correct += (torch.stack(answers) == true).double() @ own
+    accuracy = correct / member.sum(0)
+    return (accuracy[:-1] - accuracy[-1]).numpy()
+
+
+def class_cosines(features: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
+    """Return the cosines (K, K) between the mean features of classes, each less the mean of all classes."""
+    means = torch.stack([features[labels == label].double().mean(0) for label in labels.unique()])
+    unit = F.normalize(means - means.mean(0), dim=1)
+    return (unit @ unit.T).numpy()
+
+
+def probes(
+    known: tuple[torch.Tensor, torch.Tensor], unseen: tuple[torch.Tensor, torch.Tensor], *, ridge: float = 1e-2
+) -> np.ndarray:
+    """Return how well linear probes on features tell each class from all others.
+
+    Parameters
+    ----------
+    known, unseen : (features, labels)
+        Tensors (N, D) and (N,): what the probes are fitted on and tested on.
+    ridge : float
+        Penalty of the least-squares fit, in units of a standardised feature's variance.
+
+    Returns
+    -------
+    array, shape (K,)
+        Area under the ROC curve of each class; a half says that the features know nothing of it.
+    """
+    features, labels = known[0].double(), known[1]
+    centre, scale = features.mean(0), features.std(0).clamp_min(1e-9)
+    design = (features - centre) / scale
+    targets = F.one_hot(labels).double()
+    square = design.T @ design / len(design) + ridge * torch.eye(design.shape[1], dtype=torch.double)
+    weights = torch.linalg.solve(square, design.T @ (targets - targets.mean(0)) / len(design))
+    scores = ((unseen[0].double() - centre) / scale @ weights).numpy()
+    areas = []
+    for label, column in enumerate(scores.T):
+        own = (unseen[1] == label).numpy()
+        ranks = rankdata(column)[own].sum() - own.sum() * (own.sum() + 1) / 2
+        areas.append(ranks / (own.sum() * (~own).sum()))
+    return np.array(areas)
