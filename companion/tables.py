@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from companion.stats import mean_interval
+from companion.stats.intervals import mean_interval
 
 
 def unroll(table: pd.DataFrame, column: str, **axes: Sequence[Any]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 
 from companion import claims, record
 from companion.claims import Claim, Judgement, Verdict, text
-from companion.stats import false_discovery
+from companion.stats.comparisons import false_discovery
 
 LEVEL = 0.05
 # The largest share of true claims that a rule refutes by chance: an interval of 95 % misses on either side or on one,

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from companion.claims.rows import NEEDS, UNITS, Claim, allowed_range
-from companion.stats import Interval, mean_interval, prediction_interval, prediction_p, slope
+from companion.stats.fits import slope
+from companion.stats.intervals import Interval, mean_interval, prediction_interval, prediction_p
 
 LEAST_DRAWS = 5
 

@@ -1,0 +1,27 @@
+"""Intervals, comparisons, resampling, false discoveries, divergences and power laws, for plain arrays of numbers.
+
+Shares are shares in [0, 1] here, never percent. Every interval covers 95 % unless another `level` is asked for.
+"""
+
+from companion.stats.comparisons import Comparison, PairedSpread, false_discovery, paired, paired_spread, welch
+from companion.stats.fits import PowerLaw, kl_divergence, power_law, slope
+from companion.stats.intervals import Interval, Scale, bootstrap, mean_interval, prediction_interval, prediction_p
+
+__all__ = [
+    "Comparison",
+    "Interval",
+    "PairedSpread",
+    "PowerLaw",
+    "Scale",
+    "bootstrap",
+    "false_discovery",
+    "kl_divergence",
+    "mean_interval",
+    "paired",
+    "paired_spread",
+    "power_law",
+    "prediction_interval",
+    "prediction_p",
+    "slope",
+    "welch",
+]
