@@ -1,6 +1,6 @@
 """Confuse two classes, and see what it does to a third: trainings, tests and divergences of *Generalizations*."""
 
-from companion.confusion import inspection
+from companion.confusion import detection, inspection, lessons, neurons, progress
 from companion.confusion.effects import (
     ORDERED,
     VEHICLES,
@@ -27,11 +27,15 @@ __all__ = [
     "as_map",
     "category_contrast",
     "contrasts",
+    "detection",
     "information",
     "inspection",
     "learned",
+    "lessons",
+    "neurons",
     "partition_p",
     "permuted",
+    "progress",
     "sample_t",
     "t_maps",
     "taught",

@@ -36,7 +36,7 @@ class _Held(Checkpoint):
         self.state = state
 
 
-def in_lessons(
+def train(
     net: nn.Module,
     lessons: Iterable[Examples],
     *,

@@ -2,9 +2,20 @@
 
 from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
+from companion.models.cnn_wide import WideCifarCNN
 from companion.models.lenet import LeNet5, flip_first_layer
 from companion.models.mlp import MLP
 from companion.models.pixels import CODINGS, Pixels
 from companion.models.summary import layer_table
 
-__all__ = ["CODINGS", "MLP", "CifarCNN", "LeNet5", "Pixels", "Standardised", "flip_first_layer", "layer_table"]
+__all__ = [
+    "CODINGS",
+    "MLP",
+    "CifarCNN",
+    "LeNet5",
+    "Pixels",
+    "Standardised",
+    "WideCifarCNN",
+    "flip_first_layer",
+    "layer_table",
+]

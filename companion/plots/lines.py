@@ -145,7 +145,7 @@ def intervals(
     ax.plot(table[middle], rows, "D", ms=4, color=PALETTE[0], mec="white", mew=0.5)
     if reported:
         ax.plot(table[reported], rows, "o", ms=4.5, color=REPORTED, label="reported")
-        ax.legend()
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     ax.set_yticks(rows, table[label])
     ax.grid(axis="y", visible=False)
     dress(ax, xlabel=xlabel, ylabel=ylabel, title=title)

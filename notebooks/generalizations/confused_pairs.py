@@ -135,11 +135,18 @@ confused_cell = np.array([[c in pair for c in range(10)] for pair in PAIRS])  # 
 ALL, UNCONFUSED = "45 pairs", "true labels"
 settings = dict(rows=NAMES, columns=CLASSES, framed={ALL: own_cells}, cell=(0.42, 0.175))
 figure = plots.matrices({ALL: loss.mean(1)}, share=False, unit="bits per image", **settings)
-run.figure("loss", figure, caption="Mean loss of every class (columns) for every confused pair (rows, framed).")
+run.figure(
+    "loss", figure, caption="Mean loss of every class (columns) for every confused pair (rows, framed).", n=scale.trials
+)
 
 # %%
 figure = plots.matrices({ALL: accuracy.mean(1)}, unit="accuracy", **settings)
-run.figure("accuracy", figure, caption="Mean accuracy, in percent, of every class for every confused pair (framed).")
+run.figure(
+    "accuracy",
+    figure,
+    caption="Mean accuracy, in percent, of every class for every confused pair (framed).",
+    n=scale.trials,
+)
 
 # %% [markdown]
 # Columns differ more than rows: which *class* it is matters more for the loss than which pair was confused. The framed
@@ -149,7 +156,7 @@ run.figure("accuracy", figure, caption="Mean accuracy, in percent, of every clas
 # %%
 excess = loss.mean(1) - clean_loss.mean(0)
 figure = plots.matrices({ALL: excess}, share=False, diverging=True, unit="bits more than unconfused", **settings)
-run.figure("excess", figure, caption="Mean loss less that of the same class in unconfused networks.")
+run.figure("excess", figure, caption="Mean loss less that of the same class in unconfused networks.", n=scale.trials)
 
 # %%
 classes = pd.DataFrame({"class": CLASSES, "unconfused": clean_loss.mean(0)})
@@ -237,16 +244,17 @@ print(f"{np.mean(np.divide(noise, means)):.0%} of the variance of the pairs' obs
 # A test against zero of "what losing C does to T" has to beat both numbers. The trials reduce the first; nothing but
 # more pairs, of which there are only 45, reduces the second.
 #
-# Welch's test also wants distributions that are not too far from normal. All residuals, class by class in units of
-# their own standard deviation, against the normal quantiles:
+# Welch's test also wants distributions that are not too far from normal. All residuals, in units of the standard
+# deviation of their class, against the normal quantiles:
 
 # %%
 residuals = (loss - loss.mean(1, keepdims=True)) / np.sqrt(within.mean(0)) * np.sqrt(scale.trials / (scale.trials - 1))
-by_class = {name: np.sort(residuals[..., c].ravel()) for c, name in enumerate(CLASSES)}
-expected = scipy_stats.norm.ppf((np.arange(residuals[..., 0].size) + 0.5) / residuals[..., 0].size)
-quantiles = [pd.DataFrame({"class": name, "normal": expected, "observed": found}) for name, found in by_class.items()]
-figure = plots.curves(pd.concat(quantiles), "normal", "observed", hue="class", xlabel="normal quantile")
-run.figure("normality", figure, caption="Residuals of the loss over trials against normal quantiles, by class.")
+found = np.sort(residuals.ravel())
+normal = scipy_stats.norm.ppf((np.arange(found.size) + 0.5) / found.size)
+parts = {"ours": found, "normal": normal}
+quantiles = pd.concat(pd.DataFrame({"residuals": k, "normal": normal, "observed": part}) for k, part in parts.items())
+figure = plots.curves(quantiles, "normal", "observed", hue="residuals", xlabel="normal quantile")
+run.figure("normality", figure, caption="Residuals of all losses over trials against normal quantiles.", n=found.size)
 
 # %%
 p_values = np.array([scipy_stats.shapiro(loss[k, :, c]).pvalue for k in range(45) for c in range(10)])

@@ -168,7 +168,7 @@ run.table("errors", errors, caption="How sure the cells of K2 are.").round(4)
 # %%
 beyond = ratios[0] > 2
 print(f"Cells of K2 lie between {maps['K2'][off].min():+.4f} and {maps['K2'][off].max():+.4f} bits;")
-print(f"{beyond.sum()} of 90 are beyond two standard errors over pairs; chance alone gives about 4.")
+print(f"{beyond.sum()} of 90 are beyond two standard errors over pairs; chance alone gives about {0.0455 * 90:.0f}.")
 top = sorted(confusion.ORDERED, key=lambda at: maps["K2"][at])
 print("largest:", ", ".join(f"{CLASSES[t]} | {CLASSES[c]} {maps['K2'][t, c]:+.4f}" for t, c in top[:-4:-1]))
 print("smallest:", ", ".join(f"{CLASSES[t]} | {CLASSES[c]} {maps['K2'][t, c]:+.4f}" for t, c in top[:3]))

@@ -186,14 +186,19 @@ figure = plots.matrices(
 )  # fmt: skip
 run.figure("needed", figure, caption="Correlation over 128 silenced units of the losses of two classes.", n=scale.plain)
 
+# %% [markdown]
+# Mind what accuracy measures: a recognised image is lost *to a competitor*, and won from one. Two classes that share
+# units need not lose together; where they are each other's competitors, what silencing a unit takes from one it may
+# give to the other, and the correlation is negative. So the sizes of the changes, without their signs, are correlated
+# as well: are the units that matter for one class those that matter for the other?
+
 # %%
 within = is_vehicle[:, None] == is_vehicle
-alike = np.stack([together[:, within & off].mean(1), together[:, ~within].mean(1)], axis=1)
-run.claim("generalizations.claim.shared-features", alike)
-print(
-    f"within families {alike[:, 0].mean():+.2f}, across {alike[:, 1].mean():+.2f}; negative means that silencing a unit"
-)
-print("that one class needs frees the other from a competitor")
+sizes = np.stack([np.corrcoef(abs(part.T)) for part in varied])
+for variant, found in (("faithful", together), ("sizes", sizes)):
+    alike = np.stack([found[:, within & off].mean(1), found[:, ~within].mean(1)], axis=1)
+    run.claim("generalizations.claim.shared-features", alike, variant=variant)
+    print(f"{variant}: within families {alike[:, 0].mean():+.2f}, across {alike[:, 1].mean():+.2f}")
 
 # %% [markdown]
 # ## Headlights and eyes

@@ -213,8 +213,9 @@ for name, found in false.items():
 # %%
 ours = int((by_pair["p"] < 0.05).sum())
 counts = pd.DataFrame({"hits": np.arange(hits.max() + 1)})
-counts["share"] = [(hits == k).mean() for k in counts["hits"]]
-figure = plots.curves(counts, "hits", "share", xlabel="tests below 5 %, of 90", ylabel="share of permutations")
+counts["share"] = [(hits >= k).mean() for k in counts["hits"]]
+settings = dict(share=True, xlabel="hits or more: tests below 5 %, of 90", ylabel="share of permutations")
+figure = plots.curves(counts, "hits", "share", **settings)
 run.figure("hits_by_chance", figure, caption="How many of 90 tests come out below 5 % when labels are permuted.")
 
 # %%
