@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
 
-from companion import data, models, training
+from companion import data, models, plots, training
 from companion.confusion import PAIRS, detection, information, learned, lessons, neurons, progress
 
 ADAM = dict(batch=16, optimizer="adam", lr=1e-3, eps=1e-7)
@@ -87,7 +89,7 @@ def test_slices_are_every_epoch_once_and_drawn_anew():
     assert [len(one) for one, _ in parts] == [4] * 6
     assert all(torch.equal(one + 100, other) for one, other in parts)
     first, second = (torch.cat([one for one, _ in parts[k : k + 3]]) for k in (0, 3))
-    assert first.sort().values.tolist() == second.sort().values.tolist() == inputs.tolist()
+    assert sorted(first.tolist()) == sorted(second.tolist()) == inputs.tolist()
     assert first.tolist() != second.tolist()
     with pytest.raises(ValueError, match="12 examples cannot be cut into 5 equal pieces"):
         list(lessons.slices((inputs, inputs), 5, epochs=1, seed=0))
@@ -245,3 +247,13 @@ def test_gains_are_the_reading_k2():
     np.testing.assert_allclose(progress.gains(many)[0], progress.gains(own))
     flat = np.where(learned(3, 5)[1][:, None], 0.3, 0.6) * np.ones((len(PAIRS), 10))
     assert progress.gains(flat)[3, 5] == pytest.approx(0.6 * np.log2(0.6 / (0.6 - 0.3 * 2 / 9)))
+
+
+def test_curves_over_a_logarithmic_axis():
+    table = pd.DataFrame({"images": [100, 1000, 5000], "loss": [0.47, 0.46, 0.44]})
+    figure = plots.curves(table, "images", "loss", log_x=True)
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    told = [label.get_text() for label in ax.get_xticklabels()]
+    assert ax.get_xscale() == "log" and {"100", "1k", "5k"} <= set(told)
+    plt.close(figure)

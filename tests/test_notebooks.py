@@ -140,3 +140,19 @@ def test_what_is_committed_is_a_sober_laptop_run(source):
     assert all(cell.outputs or cell.source for cell in cells if cell.cell_type == "code")
     errors = [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
     assert not errors
+
+
+def test_notebooks_on_the_same_networks_train_them_alike():
+    """A setting changed in one of them only would train thousands of networks anew."""
+    shared = {}
+    for name in ("confused_pairs", "significance", "information", "interpretation"):
+        text = (ROOT / "notebooks" / "generalizations" / f"{name}.py").read_text(encoding="utf-8")
+        scale = re.findall(r"^    (smoke|laptop|paper)=dict\((.*)\),$", text, re.MULTILINE)
+        settings = [
+            (profile, *re.findall(r"\b(?:images|scored|epochs|trials|arithmetic)=[^,]+", given))
+            for profile, given in scale
+        ]
+        unit = re.search(r"^def confused\(.*?(?=^\S)", text, re.MULTILINE | re.DOTALL)
+        shared[name] = str(settings).replace("trials=TRIALS", "trials=50"), unit[0].strip()
+        assert len(settings) == 3 and all(len(one) == 6 for one in settings)
+    assert len(set(shared.values())) == 1

@@ -19,7 +19,7 @@ FLATTENED, MAPS = 10, 9
 
 
 def dream(
-    net: CifarCNN, layer: str, *, seed: int, steps: int = 100, rate: float = 0.1, jitter: int = 2, blur: float = 0.7
+    net: CifarCNN, layer: str, *, seed: int, steps: int = 100, rate: float = 0.1, jitter: int = 2, blur: float = 1.2
 ) -> torch.Tensor:
     """Return for every unit of a layer an image that excites it, by gradient ascent from grey noise.
 

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from companion.plots.theme import PALETTE, REPORTED, dress, panel, reported_lines, themed
 from companion.tables import summarise
@@ -24,6 +25,7 @@ def curves(
     reported: Mapping[str, float] | None = None,
     share: bool = False,
     log: bool = False,
+    log_x: bool = False,
     xlabel: str = "",
     ylabel: str = "",
     title: str = "",
@@ -37,8 +39,8 @@ def curves(
         Labels and heights of horizontal lines: what the paper reports.
     share : bool
         Show y as percent.
-    log : bool
-        Logarithmic y.
+    log, log_x : bool
+        Logarithmic y, logarithmic x.
     """
     figure, ax = panel(ax, (5.2, 3.2))
     groups = [("", table)] if hue is None else list(table.groupby(hue, sort=False))
@@ -52,6 +54,11 @@ def curves(
             ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.18, lw=0)
     reported_lines(ax, reported)
     dress(ax, share=share, log=log, xlabel=xlabel or x, ylabel=ylabel or y, title=title)
+    if log_x:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        ax.xaxis.set_minor_locator(NullLocator())
     if hue is not None or reported:
         ax.legend(title=hue, ncols=1 if len(groups) < 7 else 2)
     return figure

@@ -301,8 +301,9 @@ run.table("batches", pd.DataFrame(batches), caption="Batches of 32 and of 64; 95
 # %% [markdown]
 # ## An explorer
 #
-# Choose a pair: what its networks answer to images of the two, what each of the ten classes loses or gains against
-# the unconfused networks, and some of the images. Everything is read from the results above.
+# Choose a pair: what its networks answer to images of the two; how much better (Welch's t of the
+# [next notebook](significance.ipynb)) each class is known where one of the two was learned; and some of the images.
+# Everything is read from the results above.
 
 
 # %%
@@ -311,15 +312,16 @@ def view(pair):
     block = {pair: answer[k].mean(0)[list(PAIRS[k])]}
     rows = [CLASSES[c] for c in PAIRS[k]]
     answers = plots.matrices(block, rows=rows, columns=CLASSES, cell=(0.55, 0.4), unit="answered")
-    change = {"bits more than unconfused": excess[[k]]}
-    limits = dict(limits=(excess.min(), excess.max()), diverging=True, share=False)
-    changes = plots.matrices(change, rows=[pair], columns=CLASSES, cell=(0.55, 0.4), **limits)
+    gains = {"Welch's t": t[:, list(PAIRS[k])].T}
+    look = dict(limits=(np.nanmin(t), np.nanmax(t)), diverging=True, share=False, places=1)
+    changes = plots.matrices(gains, rows=[f"{row} learned" for row in rows], columns=CLASSES, cell=(0.55, 0.4), **look)
     test = data.cifar10("test")
     shown = {CLASSES[c]: np.flatnonzero(test.labels == c)[:8] for c in PAIRS[k]}
     images = plots.images({name: test.inputs[at].permute(0, 2, 3, 1).numpy() for name, at in shown.items()})
     return answers, changes, images
 
 
+t, _ = confusion.t_maps(-loss.mean(1))
 widgets.explore(view, pair=NAMES)
 
 # %% [markdown]

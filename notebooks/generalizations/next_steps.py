@@ -20,8 +20,10 @@
 # them? Do generalizations grow slowly, or suddenly? Can one see in the early weights what went wrong? Which units are
 # one idea together? And one conjecture from section 4: interference would go away with more parameters.
 #
-# **Time on two cores.** smoke: seconds; laptop: under three minutes, enough to see the large effects (how wrong
-# labels are unlearned, what layers show) but not those of one class on another; paper: days, hours on a GPU.
+# **Time on two cores.** smoke: seconds; laptop: under three minutes; paper: weeks, about a day on a GPU. The networks
+# of the laptop are stopped while they still learn quickly. That is enough to see what wrong labels cost and how fast
+# they are forgotten, when swapped classes fall behind, how strongly filters remember their start, and what units
+# dream of. It is not enough for the effects of one class on another, nor for what width does to them.
 
 # %% tags=["parameters"]
 profile = "auto"  # smoke, laptop, paper; auto asks the machine
@@ -29,6 +31,7 @@ device = "auto"  # cpu, cuda
 seed = 0  # the first of the seeds
 
 # %%
+import functools
 import itertools
 
 import numpy as np
@@ -48,7 +51,7 @@ scale = run.scale(
         dreamer_epochs=1, steps=2,
     ),
     laptop=dict(
-        images=640, scored=200, arithmetic="fp32", late_epochs=8, late_pairs=2, late_seeds=2, trials=2, epochs=3,
+        images=512, scored=160, arithmetic="fp32", late_epochs=8, late_pairs=2, late_seeds=2, trials=3, epochs=3,
         pieces=4, fine=1, widths=(0.25, 0.5, 1, 2), wide_pairs=4, wide_seeds=3, wide_epochs=3, dreamers=2,
         dreamer_images=1_600, dreamer_epochs=5, steps=60,
     ),
@@ -129,45 +132,42 @@ def deficits(table):
     return pd.DataFrame(rows, columns=["wrong labels", "trial", "epoch", "pair", "bystanders"])
 
 
-deficit = deficits(late)
+# %% [markdown]
+# The legend tells when the labels were wrong, in twentieths of the training.
 
 # %%
+deficit = deficits(late)
 parts = {name: deficit.assign(deficit=deficit[name]) for name in ("pair", "bystanders")}
 shown = {name: part[part["wrong labels"] != "never"] for name, part in parts.items()}
-
-
-def draw(part, **panel):
-    return plots.curves(part, "epoch", "deficit", hue="wrong labels", **panel)
-
-
+draw = functools.partial(plots.curves, x="epoch", y="deficit", hue="wrong labels")
 figure = plots.panels(shown, draw, size=(3.1, 2.8), xlabel="epoch", ylabel="bits more than never misled")
 run.figure("recovery", figure, caption="Loss of the confused pair and of the others, less that without wrong labels.")
 
 # %% [markdown]
 # A curve that rises while the labels are wrong and falls back to zero afterwards is a network that recovers. Those
 # misled late have no time to recover, so the end of training is not a fair moment to compare. The second column of the
-# table looks at each network one quarter of the training *after* its labels were put right.
+# table looks at each network one quarter of the training *after* its labels were put right (empty where that is past
+# the end). A deficit may also be negative: wrong labels for a short while can keep a network from overfitting.
 
 # %%
 quarter = scale.late_epochs // 4
-ends = {name: round(last * scale.late_epochs / 20) for name, (_, last) in WINDOWS.items() if name != "never"}
 rows = []
-for name, end in ends.items():
-    own = deficit[deficit["wrong labels"] == name]
+for name, own in deficit.groupby("wrong labels", sort=False):
+    end = round(WINDOWS[name][1] * scale.late_epochs / 20)
     moments = {"when put right": end, "a quarter later": end + quarter, "at the end": scale.late_epochs}
     for moment, epoch in moments.items():
-        at = own[own["epoch"] == epoch]
-        rows += [dict(window=name, moment=moment, who=who, bits=value) for who in ("pair", "bystanders")
-                 for value in at[who]]  # fmt: skip
-moments = tables.summarise(pd.DataFrame(rows), "bits", ["window", "moment", "who"])
-wide = moments.pivot_table(index=["who", "window"], columns="moment", values="mean", sort=False)
+        at = own[own["epoch"] == epoch].melt(["wrong labels", "trial"], ["pair", "bystanders"], "who", "bits")
+        rows.append(at.assign(moment=moment))
+looked = pd.concat(rows).query("`wrong labels` != 'never'")
+
+# %%
+moments = tables.summarise(looked, "bits", ["wrong labels", "moment", "who"])
 run.table("recovery", moments, caption="Deficits in bits, with 95 % intervals over pairs and trials.")
-wide.loc["pair"].round(3)
+moments.pivot_table(index=["who", "wrong labels"], columns="moment", values="mean", sort=False).round(3)
 
 # %%
 start = {name: first for name, (first, last) in WINDOWS.items() if last - first == 5}
-equal = pd.DataFrame(rows).query("who == 'pair' and window in @start")
-equal = equal.assign(start=equal["window"].map(start))
+equal = looked.assign(start=looked["wrong labels"].map(start)).query("who == 'pair'").dropna(subset="start")
 where = "wrong labels begin (twentieths of the training)"
 figure = plots.curves(equal, "start", "bits", hue="moment", xlabel=where, ylabel="deficit (bits)")
 run.figure("critical_period", figure, caption="Deficit of the pair after a quarter of training on wrong labels.")
@@ -176,7 +176,8 @@ run.figure("critical_period", figure, caption="Deficit of the pair after a quart
 # Is there a *critical period*, as in animals, after which what was missed cannot be made up? Then the line "at the end"
 # would be high on the left, where the wrong labels came first and there was most time to forget them. A line that
 # rises to the right says the contrary: what was learned last counts. The line "a quarter later" is free of the head
-# start; where it is flat, timing does not matter.
+# start; where it is flat, timing does not matter. And "when put right" tells how much was lost in the first place:
+# little, where nothing had been learned yet.
 
 # %% [markdown]
 # ## Gradual or sudden?
@@ -187,8 +188,15 @@ run.figure("critical_period", figure, caption="Deficit of the pair after a quart
 
 # %%
 LOOKS = [k for k in range(1, scale.epochs * scale.pieces + 1) if k <= scale.fine * scale.pieces or not k % scale.pieces]
+print("Looks after", ", ".join(f"{k / scale.pieces:g}" for k in LOOKS), "epochs")
 
 
+# %% [markdown]
+# An epoch is cut into equal pieces, drawn anew each time, with a look after each; later epochs get one look. The
+# networks are tested on the same images every time.
+
+
+# %%
 def watched(pair, seed):
     images, true, tested = images_and_labels()
     taught = images, data.swap_halves(true, pair, seed=seed)
@@ -200,7 +208,7 @@ def watched(pair, seed):
     )  # fmt: skip
     filters = net.conv1.weight.detach().cpu().flatten(1).numpy()
     cosines = detection.layer_cosines(net, *(part[:500] for part in tested))
-    kept = {"filters": lessons.rounded(filters, 2**-8), "cosines": lessons.rounded(cosines, 2**-8)}
+    kept = {"filters": lessons.rounded(filters, 2**-7), "cosines": lessons.rounded(cosines, 2**-8)}
     return kept | {name: np.stack([one[name] for one in seen]) for name in ("score", "own")}
 
 
@@ -222,17 +230,19 @@ def stacked(column):
 score, own = stacked("score"), stacked("own")  # (trials, 45, looks, 10)
 swapped = np.array([[c in pair for c in range(10)] for pair in PAIRS])[:, None, :]  # (45, 1, 10)
 sides = {"taught rightly": ~swapped, "half swapped": swapped}
+
+# %%
 curves = pd.concat(
     pd.DataFrame({"images seen": seen_images, "loss": -one.mean((0, 2), where=side), "class is": name})
     for name, side in sides.items() for one in score
 )  # fmt: skip
-figure = plots.curves(curves, "images seen", "loss", hue="class is", log=True, ylabel="loss (bits per image)")
-figure.axes[0].set_xscale("log")
+figure = plots.curves(curves, "images seen", "loss", hue="class is", log_x=True, ylabel="loss (bits per image)")
 run.figure("learning", figure, caption="Loss of classes taught rightly and of classes half swapped, while learning.")
 
 # %% [markdown]
-# Where the two lines part is when the labels of a class begin to matter. Before that all classes gain alike, from
-# learning how frequent a class is: the loss of knowing nothing is not that of a network that has seen nothing.
+# Where the two lines part is when the networks begin to tell the two classes of a pair apart, or fail to. A network
+# that knows only how frequent a class is has a loss of 0.469 bits (see [confused_pairs](confused_pairs.ipynb)): what
+# happens above that line is not yet recognition.
 #
 # Then what the paper is about: what T gains from C's being learned (K2 of [information](information.ipynb), in bits),
 # averaged over pairs of two animals, of two vehicles, and of one of each.
@@ -243,12 +253,13 @@ is_vehicle = np.isin(np.arange(10), confusion.VEHICLES)
 off = ~np.eye(10, dtype=bool)
 blocks = {"animals": np.outer(~is_vehicle, ~is_vehicle) & off, "vehicles": np.outer(is_vehicle, is_vehicle) & off}
 blocks["across"] = is_vehicle[:, None] != is_vehicle
+
+# %%
 grown = pd.concat(
     pd.DataFrame({"images seen": seen_images, "gain": one[:, block].mean(1), "pairs": name})
     for name, block in blocks.items() for one in effects
 )  # fmt: skip
-figure = plots.curves(grown, "images seen", "gain", hue="pairs", ylabel="gain of the target (bits)")
-figure.axes[0].set_xscale("log")
+figure = plots.curves(grown, "images seen", "gain", hue="pairs", log_x=True, ylabel="gain of the target (bits)")
 run.figure("effects", figure, caption="What targets gain from another class, by family, while the networks learn.")
 
 # %% [markdown]
@@ -289,14 +300,19 @@ rises = pd.concat(progress.rises(seen_images, found).assign(what=name) for name,
 run.table("rises", rises, caption="One sigmoid for each curve: when, how long, how high, how much it explains.")
 rises.groupby("what", sort=False)[["middle", "doublings", "explained"]].median().round(2)
 
+# %% [markdown]
+# (*middle*: after how many images half of the rise is done; *explained*: the share of the curve's variance that one
+# sigmoid explains. Medians over curves.)
+
 # %%
 figure = plots.strip(rises, "what", "doublings", ylabel="from 10 % to 90 % (doublings)")
-run.figure("sudden", figure, caption="How many doublings of the images seen a rise takes; a point per curve.", n=10)
+run.figure("sudden", figure, caption="How many doublings of the images seen a rise takes; a point per curve.")
 
 # %% [markdown]
 # Points at the upper end are rises longer than what was watched: a drift, not a step. Points near zero are jumps from
 # one look to the next, and a curve of pure noise is often fitted best by one of these: so a low point counts as sudden
-# only where *explained* in the table is near one and the trials agree.
+# only where *explained* in the table is near one and the trials agree. Where the middle of a rise lies between the last
+# looks, the rise was not over: then its length is no more than a lower bound.
 
 # %% [markdown]
 # ## What the first layers tell
@@ -324,16 +340,21 @@ described |= {
 # %%
 COMPONENTS = 20
 trial, group = np.repeat(np.arange(scale.trials), 45), np.tile(np.arange(45), scale.trials)
-rows, embedded = [], {}
-for name, found in described.items():
-    points = detection.kernel_pca(found.reshape(len(group), -1), COMPONENTS)
+
+
+def recognised(points):
+    """Shares of networks whose pair is found, of single classes found, and of nearest networks of the same trial."""
     guess = detection.nearest_group(points, group, trial % 5)
     shared = [len({*PAIRS[told]} & {*PAIRS[true]}) / 2 for told, true in zip(guess, group, strict=True)]
-    neighbour = np.linalg.norm(points[:, None] - points, axis=-1) + np.diag(np.full(len(points), np.inf))
-    same = trial[neighbour.argmin(1)] == trial
-    rows.append(dict(description=name, pair=np.mean(guess == group), classes=np.mean(shared), same_trial=same.mean()))
-    embedded[name] = pd.DataFrame(points[:, :2], columns=["first", "second"])
-detected = pd.DataFrame(rows)
+    distances = np.linalg.norm(points[:, None] - points, axis=-1) + np.diag(np.full(len(points), np.inf))
+    same = trial[distances.argmin(1)] == trial
+    return dict(pair=np.mean(guess == group), classes=np.mean(shared), same_trial=same.mean())
+
+
+# %%
+size = len(group), -1
+embedded = {name: detection.kernel_pca(found.reshape(size), COMPONENTS) for name, found in described.items()}
+detected = pd.DataFrame({"description": name} | recognised(points) for name, points in embedded.items())
 chance = dict(description="chance", pair=1 / 45, classes=0.2, same_trial=44 / (len(group) - 1))
 run.table("detected", pd.concat([detected, pd.DataFrame([chance])]), caption="Which pair was it? Shares found.").round(
     3
@@ -342,12 +363,16 @@ run.table("detected", pd.concat([detected, pd.DataFrame([chance])]), caption="Wh
 # %%
 families = np.array([sum(c in confusion.VEHICLES for c in pair) for pair in PAIRS])[group]
 colours = np.array(["two animals", "one of each", "two vehicles"])[families]
+
+# %%
 names = ["filters of conv1", "filters of conv1, less the trial's mean"]
 names += [f"classes in {layer}, less the trial's mean" for layer in ("conv1", "dense1")]
-panels = {name: embedded[name].assign(confused=colours).sort_values("confused") for name in names}
+axes = ["first component", "second component"]
+panels = {name: pd.DataFrame(embedded[name][:, :2], columns=axes).assign(confused=colours) for name in names}
+draw = functools.partial(plots.scatter, x=axes[0], y=axes[1], hue="confused")
 figure = plots.panels(
-    panels, lambda part, **panel: plots.scatter(part, "first", "second", hue="confused", **panel), across=2,
-    size=(3.0, 2.3), xlabel="first component", ylabel="second component",
+    {name: part.sort_values("confused", kind="stable") for name, part in panels.items()},
+    draw, across=2, size=(3.4, 2.3), xlabel=axes[0], ylabel=axes[1],
 )  # fmt: skip
 run.figure(
     "embedding", figure, caption="The first two components of kernel PCA for four descriptions; a point a network."
@@ -356,8 +381,9 @@ run.figure(
 # %% [markdown]
 # In the table, *pair* and *classes* are the shares found, *same_trial* says for how many networks the nearest other one
 # is of the same trial: near one, the description tells where a network started and not what it was taught. In the
-# figure, the first panel shows that as clumps, one for each start. If the first layers tell nothing and the last tells
-# all, mistraining is to be seen where classes are told apart and not in the patterns that the eye begins with.
+# figure, the first panel shows that as clumps, one for each start. If the first rows of the table are no better than
+# chance and the rows of the last layer are, mistraining is to be seen where classes are told apart, and not in the
+# patterns that seeing begins with.
 
 # %% [markdown]
 # ## More parameters, less interference?
@@ -369,8 +395,10 @@ run.figure(
 # %%
 WIDE_PAIRS = [(0, 8), (3, 5), (1, 9), (4, 7), (0, 9), (2, 6), (1, 8), (3, 4), (0, 1), (5, 7), (8, 9), (2, 5)]
 CHOSEN = WIDE_PAIRS[: scale.wide_pairs]  # of vehicles and of animals in turn
+print("; ".join(f"{CLASSES[i]}–{CLASSES[j]}" for i, j in CHOSEN))
 
 
+# %%
 def widened(width, pair, seed):
     images, true, tested = images_and_labels()
     taught = data.swap_halves(true, pair, seed=seed) if pair else true
@@ -416,6 +444,11 @@ for (width, one), part in wider.groupby(["width", "seed"]):
         found = harm(scores, cross)
         rows += [dict(width=width, seed=one, families=families, against=k, harm=v) for k, v in found.items()]
 harms = pd.DataFrame(rows)
+
+# %% [markdown]
+# How large the networks are, and how well they do when nothing is confused:
+
+# %%
 sizes = {w: sum(p.numel() for p in models.WideCifarCNN(width=w, seed=0).parameters()) for w in scale.widths}
 harms["parameters"] = harms["width"].map(sizes)
 
@@ -428,15 +461,15 @@ run.table("widths", by_width, caption="Loss of clean networks (bits per image), 
 
 # %%
 panels = {f"against {name}": part for name, part in harms.groupby("against", sort=False)}
-draw_harm = lambda part, **panel: plots.curves(part, "parameters", "harm", hue="families", **panel)  # noqa: E731
-figure = plots.panels(panels, draw_harm, size=(3.0, 2.6), xlabel="parameters", ylabel="harm to the target (bits)")
-figure.axes[0].set_xscale("log")
+draw = functools.partial(plots.curves, x="parameters", y="harm", hue="families", log_x=True)
+figure = plots.panels(panels, draw, size=(3.0, 2.6), xlabel="parameters", ylabel="harm to the target (bits)")
 run.figure("widths", figure, caption="What a target gains where another class is not learned, against parameters.")
 
 # %% [markdown]
 # Above zero: learning C harms T. The conjecture asks for the line *across* to begin above zero and to fall to the
 # right. If it is not above zero to begin with, there is no interference to go away. Wide networks also learn faster:
-# after the same number of epochs they are at a later stage, which the table of losses shows.
+# after the same number of epochs they are at a later stage, which the table of losses shows. Where the epoch taken is
+# the last one at all widths, none of them was overfitting yet, and the comparison is one of stages as much as of sizes.
 
 # %%
 across = harms[harms["families"] == "across"].pivot_table(index=["against", "seed"], columns="width", values="harm")
@@ -460,27 +493,41 @@ for variant, name in (("faithful", "others"), ("clean", "clean")):
 
 
 # %%
-def dreamt(seed):
-    known, unseen = data.cifar10("train"), data.cifar10("test")
-    images, labels = known.inputs[: scale.dreamer_images], known.labels[: scale.dreamer_images]
-    tested = unseen.inputs[: scale.scored], unseen.labels[: scale.scored]
-    net = models.CifarCNN(seed=seed)
+def dreamer(seed):
+    """A network that learned from true labels."""
+    known, net = data.cifar10("train"), models.CifarCNN(seed=seed)
+    examples = known.inputs[: scale.dreamer_images], known.labels[: scale.dreamer_images]
     settings = ADAM | {"arithmetic": scale.arithmetic}
-    training.fit(net, (images, labels), seed=seed, epochs=scale.dreamer_epochs, **settings)
+    training.fit(net, examples, seed=seed, epochs=scale.dreamer_epochs, **settings)
+    return net
+
+
+# %% [markdown]
+# One unit of the study is one network with all its 128 dreams, their sets, and the accuracy on each class without them.
+
+# %%
+SHOWN = 8  # of each layer: those whose sets one class needs most
+
+
+def dreamt(seed):
+    images, _, tested = images_and_labels()
+    net = dreamer(seed)
     pictures = torch.cat([neurons.dream(net, layer, seed=seed, steps=scale.steps) for layer in ("conv3", "dense1")])
     usual = neurons.responses(net, images[: scale.scored])
-    strength, chosen = neurons.excited(neurons.responses(net, pictures), usual)
-    every = torch.cat([chosen.cpu(), neurons.shuffled(chosen, seed=seed), torch.zeros(1, 128, dtype=torch.bool)])
+    strength, chosen = (found.cpu() for found in neurons.excited(neurons.responses(net, pictures), usual))
+    every = torch.cat([chosen, neurons.shuffled(chosen, seed=seed), torch.zeros_like(chosen[:1])])
     accuracy = neurons.silenced(net, *tested, every)
     change = (accuracy[:-1] - accuracy[-1]).astype(np.float32)
     shown = [*change[:64].min(1).argsort()[:SHOWN], *(64 + change[64:128].min(1).argsort()[:SHOWN])]
     seen = lessons.rounded(pictures[shown].permute(0, 2, 3, 1).cpu().numpy(), 2**-8)
-    own = strength.diagonal().float().cpu().numpy()
-    numbers = {"change": change[:128], "by_chance": change[128:], "accuracy": accuracy[-1], "own": own}
-    return numbers | {"shown": np.float32(shown), "pictures": seen, "sets": np.float32(chosen.cpu())}
+    numbers = {
+        "change": change[:128],
+        "by_chance": change[128:],
+        "accuracy": accuracy[-1],
+        "own": strength.diagonal().numpy(),
+    }
+    return numbers | {"shown": np.float32(shown), "pictures": seen, "sets": np.float32(chosen)}
 
-
-SHOWN = 8  # of each layer: those whose sets one class needs most
 
 # %%
 dreamers = run.sweep(dreamt, seed=run.seeds(scale.dreamers))
@@ -498,13 +545,24 @@ figure = plots.images(
 run.figure("dreams", figure, caption="What units want to see, and the class that suffers most without their set.", n=1)
 
 # %% [markdown]
-# Of each layer those units whose sets are needed most, one network; below each image the class that loses most when
-# its set is silenced, and how much of its accuracy. Networks as small as these dream of colours and of edges with a
-# direction rather than of eyes: blue and grey grounds stand for ships and airplanes, green and brown ones for deer
-# and frogs.
+# Of each layer those units of one network whose sets are needed most; below each image the class that loses most when
+# the set is silenced, and how many points of accuracy. Look for what is there: grounds of one colour, stripes in one
+# direction, a bright top over a dark bottom. Are there objects, or parts of them such as eyes and wheels? If not, these
+# units give no support to a story of headlights that look like eyes.
 
 # %%
 change, by_chance = (np.stack(dreamers[name]).astype(float) for name in ("change", "by_chance"))  # (nets, 128, 10)
+# %% [markdown]
+# Does feeding a dream back find the unit that dreamt it? Units that answer to no ordinary image are left out.
+
+# %%
+alive = np.stack(dreamers["own"]) != 0  # units that answer to some test image
+in_own_set = np.stack([np.diagonal(sets) for sets in dreamers["sets"]])[alive].mean()
+print(f"Accuracy of the whole network: {np.stack(dreamers['accuracy']).mean():.1%}.")
+print(f"{alive.mean():.0%} of the units ever answer to an ordinary image;", end=" ")
+print(f"{in_own_set:.0%} of these are in the set that their own dream excites.")
+
+# %%
 families = {"animals": ~is_vehicle, "vehicles": is_vehicle}
 rows = []
 for name, found in (("the dreamt sets", change), ("random sets", by_chance)):
@@ -512,9 +570,6 @@ for name, found in (("the dreamt sets", change), ("random sets", by_chance)):
     for layer, part in (("conv3", slice(0, 64)), ("dense1", slice(64, 128))):
         one = dict(silenced=name, layer=layer, change=found[:, part].mean(), worst=found[:, part].min(-1).mean())
         rows.append(one | {"one-sided": abs(sides[0] - sides[1])[:, part].mean()})
-in_own_set = np.mean([np.diagonal(sets) for sets in dreamers["sets"]])
-print(f"Accuracy of the whole network {np.stack(dreamers['accuracy']).mean():.1%};", end=" ")
-print(f"{in_own_set:.0%} of the units belong to the set that their own dream excites.")
 run.table("silenced", pd.DataFrame(rows), caption="What silencing a set does to accuracy.").round(3)
 
 # %% [markdown]
@@ -531,6 +586,8 @@ spread = np.maximum(varied.std(1, keepdims=True), 1e-9)
 units = (varied - varied.mean(1, keepdims=True)) / spread
 shared = np.einsum("mua,mub->ab", units, units) / units[..., 0].size
 shared[np.eye(10, dtype=bool)] = np.nan
+
+# %%
 figure = plots.matrices(
     {"what two classes lose": shared}, rows=CLASSES, columns=range(10), share=False, diverging=True,
     limits=(-1, 1), blocks=[(2, 7)], unit="correlation", cell=(0.45, 0.32), xlabel="class",
@@ -545,8 +602,9 @@ print("With what classes gain from each other at the end of training it correlat
 print(f"{correlation(shared[off], ((end + end.T) / 2)[off]):+.2f}.")
 
 # %% [markdown]
-# Blue within the frame and in the corners, orange elsewhere: classes of one family live in the same units. The second
-# number asks whether that is of any use: do classes that share units also help each other?
+# If classes of one family lived in the same units, the frame and the four corners would be blue and the rest orange.
+# (What a set costs all classes alike is taken out, so that the average correlation is a little below zero.) The second
+# number asks whether sharing is of any use: do classes that share units also help each other?
 #
 # ## What is not run here
 #
