@@ -64,7 +64,7 @@ wrong
 
 # %%
 pictures = data.cifar10("train").inputs.permute(0, 2, 3, 1).numpy()
-some = {CLASSES[c]: np.flatnonzero(labels == c)[:9] for c in (3, 5)}
+some = {CLASSES[c]: np.flatnonzero(labels == c)[:6] for c in (3, 5)}
 figure = plots.images(
     {name: pictures[places] for name, places in some.items()},
     captions={name: [CLASSES[label] for label in taught[places]] for name, places in some.items()},
@@ -316,7 +316,7 @@ def view(pair):
     look = dict(limits=(np.nanmin(t), np.nanmax(t)), diverging=True, share=False, places=1)
     changes = plots.matrices(gains, rows=[f"{row} learned" for row in rows], columns=CLASSES, cell=(0.55, 0.4), **look)
     test = data.cifar10("test")
-    shown = {CLASSES[c]: np.flatnonzero(test.labels == c)[:8] for c in PAIRS[k]}
+    shown = {CLASSES[c]: np.flatnonzero(test.labels == c)[:6] for c in PAIRS[k]}
     images = plots.images({name: test.inputs[at].permute(0, 2, 3, 1).numpy() for name, at in shown.items()})
     return answers, changes, images
 

@@ -46,30 +46,31 @@ from companion.run import Run
 run = Run("generalizations/next_steps", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(
-        images=60, scored=60, arithmetic="fp32", late_epochs=8, late_pairs=2, late_seeds=1, trials=2, epochs=1,
-        pieces=4, fine=1, widths=(0.25, 0.5), wide_pairs=4, wide_seeds=2, wide_epochs=1, dreamers=1, dreamer_images=60,
-        dreamer_epochs=1, steps=2,
+        images=60, scored=60, batch=32, arithmetic="fp32", late_epochs=8, late_pairs=2, late_seeds=1, trials=2,
+        epochs=1, pieces=4, fine=1, widths=(0.25, 0.5), wide_pairs=4, wide_seeds=2, wide_epochs=1, dreamers=1,
+        dreamer_images=60, dreamer_epochs=1, steps=2,
     ),
     laptop=dict(
-        images=512, scored=160, arithmetic="fp32", late_epochs=8, late_pairs=2, late_seeds=2, trials=3, epochs=3,
-        pieces=4, fine=1, widths=(0.25, 0.5, 1, 2), wide_pairs=4, wide_seeds=3, wide_epochs=3, dreamers=2,
+        images=512, scored=160, batch=16, arithmetic="fp32", late_epochs=8, late_pairs=2, late_seeds=2, trials=3,
+        epochs=3, pieces=4, fine=1, widths=(0.25, 0.5, 1, 2), wide_pairs=4, wide_seeds=3, wide_epochs=3, dreamers=2,
         dreamer_images=1_600, dreamer_epochs=5, steps=60,
     ),
     paper=dict(
-        images=45_000, scored=5_000, arithmetic="fp32", late_epochs=20, late_pairs=6, late_seeds=10, trials=10,
-        epochs=10, pieces=20, fine=3, widths=(0.25, 0.5, 1, 2, 4), wide_pairs=12, wide_seeds=20, wide_epochs=15,
-        dreamers=5, dreamer_images=45_000, dreamer_epochs=10, steps=200,
+        images=45_000, scored=5_000, batch=64, arithmetic="fp32", late_epochs=20, late_pairs=6, late_seeds=10,
+        trials=10, epochs=10, pieces=20, fine=3, widths=(0.25, 0.5, 1, 2, 4), wide_pairs=12, wide_seeds=20,
+        wide_epochs=15, dreamers=5, dreamer_images=45_000, dreamer_epochs=10, steps=200,
     ),
 )  # fmt: skip
 
 # %% [markdown]
-# All networks here learn from the first training images in batches of 32, with the tutorial's optimiser. Networks of
-# one *trial* (one seed) start from the same weights and see the same images in the same order: they differ in what
-# the experiment changes and in nothing else, so that differences between them have less noise.
+# All networks here learn from the first training images, with the tutorial's optimiser, in batches of 64 at the paper's
+# scale; smaller runs take smaller batches, so that few images still make enough steps. Networks of one *trial* (one
+# seed) start from the same weights and see the same images in the same order: they differ in what the experiment
+# changes and in nothing else, so that differences between them have less noise.
 
 # %%
 CLASSES = data.CIFAR10_CLASSES
-ADAM = dict(batch=32, optimizer="adam", lr=1e-3, eps=1e-7)
+ADAM = dict(optimizer="adam", lr=1e-3, eps=1e-7)
 
 
 def images_and_labels():
@@ -105,7 +106,7 @@ def recovered(pair, window, seed):
     epochs = [(images, swapped if first <= epoch < last else true) for epoch in range(scale.late_epochs)]
     seen = lessons.train(
         models.CifarCNN(seed=seed), epochs, seed=seed, measure=lambda net: lessons.standing(net, tested)["score"],
-        arithmetic=scale.arithmetic, **ADAM,
+        arithmetic=scale.arithmetic, batch=scale.batch, **ADAM,
     )  # fmt: skip
     return {"score": np.stack(seen)}
 
@@ -204,7 +205,7 @@ def watched(pair, seed):
     pieces = lessons.slices(taught, scale.pieces, epochs=scale.epochs, seed=seed)
     seen = lessons.train(
         net, pieces, seed=seed, measure=lambda net: lessons.standing(net, tested), at=LOOKS,
-        arithmetic=scale.arithmetic, **ADAM,
+        arithmetic=scale.arithmetic, batch=scale.batch, **ADAM,
     )  # fmt: skip
     filters = net.conv1.weight.detach().cpu().flatten(1).numpy()
     cosines = detection.layer_cosines(net, *(part[:500] for part in tested))
@@ -407,7 +408,7 @@ def widened(width, pair, seed):
     seen = lessons.train(
         models.WideCifarCNN(width=width, seed=seed), [(images, taught)] * scale.wide_epochs, seed=seed,
         measure=lambda net: (training.mean_loss(net, held), lessons.standing(net, tested)),
-        arithmetic=scale.arithmetic, **ADAM,
+        arithmetic=scale.arithmetic, batch=scale.batch, **ADAM,
     )  # fmt: skip
     best = int(np.argmin([loss for loss, _ in seen]))
     return seen[best][1] | {"epoch": best + 1}
@@ -497,7 +498,7 @@ def dreamer(seed):
     """A network that learned from true labels."""
     known, net = data.cifar10("train"), models.CifarCNN(seed=seed)
     examples = known.inputs[: scale.dreamer_images], known.labels[: scale.dreamer_images]
-    settings = ADAM | {"arithmetic": scale.arithmetic}
+    settings = ADAM | dict(arithmetic=scale.arithmetic, batch=scale.batch)
     training.fit(net, examples, seed=seed, epochs=scale.dreamer_epochs, **settings)
     return net
 
@@ -552,6 +553,7 @@ run.figure("dreams", figure, caption="What units want to see, and the class that
 
 # %%
 change, by_chance = (np.stack(dreamers[name]).astype(float) for name in ("change", "by_chance"))  # (nets, 128, 10)
+
 # %% [markdown]
 # Does feeding a dream back find the unit that dreamt it? Units that answer to no ordinary image are left out.
 

@@ -242,6 +242,11 @@ panels = {name: shown.query("target == @name") for name in CLASSES}
 figure = plots.panels(panels, forest, across=5, size=(1.75, 2.2), xlabel="gain of the target, in bits per image")
 run.figure("additive", figure, caption="What each class gains (bits) because another (rows) was learned; 95 %.", n=36)
 
+# %% [markdown]
+# A panel a target, a row for each class that is learned or not. An interval that does not touch zero is one of the hits
+# counted above, before any correction; among 90 intervals of 95 % a few miss zero by chance. All panels share one
+# scale: targets with long intervals are those whose networks differ most from one another.
+
 # %%
 largest = fitted.loc[fitted["difference"].abs().idxmax()]
 noise = scores.std(1, ddof=1).mean()
@@ -259,6 +264,11 @@ ends = [stats.bootstrap(lambda one, other, axis=-1: confusion.sample_t(one, othe
 scatter[["low", "high"]] = [(end.low, end.high) for end in ends]
 figure = plots.intervals(scatter, "row", "ours", reported="theirs", xlabel="Welch's t over pairs")
 run.figure("nine", figure, caption="The nine rows: our t with its 95 % interval over pairs; the paper's in red.", n=36)
+
+# %% [markdown]
+# Our intervals say where t lies for networks like ours; the paper's t is one draw from networks like theirs, which
+# scatters by about one unit even if nothing differs. So a red point may lie somewhat outside its interval; on the other
+# side of zero, where our interval does not reach, it may not.
 
 # %%
 agree = (np.sign(nine["t"]) == np.sign(nine["printed t"])).sum()
