@@ -8,7 +8,7 @@ import torch
 from scipy import stats as scipy_stats
 
 from companion import models
-from companion.confusion import inspection
+from companion.confusion import inspection, neurons
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_knocking_out_is_setting_to_zero(net, examples):
     with torch.no_grad():
         for weights in net.parameters():  # a network that tells some of them apart
             weights += 0.05 * torch.randn(weights.shape, generator=torch.Generator().manual_seed(2))
-    found = inspection.knocked_out(net, images, labels, batch=17)
+    found = neurons.knocked_out(net, images, labels)
     layers = net.layer_by_layer()
 
     def accuracy(at, chosen):

@@ -1,4 +1,4 @@
-"""What is inside a trained `CifarCNN`: where it looks, which units it needs, what its features know.
+"""What is inside a trained `CifarCNN`: where it looks, and what its features know.
 
 For the interpretations in *Finding Generalizations in Multi-Class Image Classifiers* (C. Richoux), section 4.
 """
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from companion.models.cnn import CifarCNN
 
-FLATTENED, HIDDEN = 10, 12  # layers of `layer_by_layer` up to the flattened maps, and up to the hidden units
+HIDDEN = 12  # modules of `layer_by_layer` up to the hidden units
 
 
 @torch.no_grad()
@@ -61,38 +61,6 @@ def hidden_units(net: CifarCNN, images: torch.Tensor, *, batch: int = 1000) -> t
     """Return the 64 hidden units (N, 64) after ReLU."""
     layers = net.layer_by_layer()[:HIDDEN]
     return torch.cat([layers(part) for part in images.split(batch)])
-
-
-@torch.no_grad()
-def knocked_out(net: CifarCNN, images: torch.Tensor, labels: torch.Tensor, *, batch: int = 1000) -> np.ndarray:
-    """Return what silencing one unit does to the accuracy on each class.
-
-    Parameters
-    ----------
-    images, labels : Tensor, shapes (N, 3, 32, 32) and (N,)
-        All classes occur.
-
-    Returns
-    -------
-    array, shape (128, classes)
-        Change of accuracy; the 64 channels of the last convolution first, then the 64 hidden units.
-    """
-    classes = net.dense2.out_features
-    member = F.one_hot(labels, classes).double()
-    correct = torch.zeros(129, classes, dtype=torch.double)  # the last line is the whole network
-    for some, own, true in zip(images.split(batch), member.split(batch), labels.split(batch), strict=True):
-        maps = net.layer_by_layer()[:FLATTENED](some)  # (n, 1024): 16 places of each of 64 channels in a row
-        weights = net.dense1.weight.unflatten(1, (64, -1))  # (64, channels, 16)
-        sums = net.dense1(maps)
-        shares = torch.einsum("ncp,hcp->cnh", maps.unflatten(1, (64, -1)), weights)  # what each channel adds
-        answers = [net.dense2(F.relu(sums - share)).argmax(1) for share in shares]
-        units = F.relu(sums)
-        logits = net.dense2(units)
-        without = logits - units.T[:, :, None] * net.dense2.weight.T[:, None, :]  # (64, n, classes)
-        answers += [*without.argmax(2), logits.argmax(1)]
-        correct += (torch.stack(answers) == true).double() @ own
-    accuracy = correct / member.sum(0)
-    return (accuracy[:-1] - accuracy[-1]).numpy()
 
 
 def class_cosines(features: torch.Tensor, labels: torch.Tensor) -> np.ndarray:

@@ -124,6 +124,14 @@ def silenced(net: CifarCNN, images: torch.Tensor, labels: torch.Tensor, sets: to
     return (torch.stack(correct) / member.sum(0)).cpu().numpy()
 
 
+def knocked_out(net: CifarCNN, images: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
+    """Return what silencing one unit at a time does to the accuracy on each class: changes (128, classes)."""
+    units = net.conv3.out_channels + net.dense1.out_features
+    each = torch.cat([torch.eye(units, dtype=torch.bool), torch.zeros(1, units, dtype=torch.bool)])
+    accuracy = silenced(net, images, labels, each)
+    return accuracy[:-1] - accuracy[-1]
+
+
 def shuffled(sets: torch.Tensor, *, seed: int, groups: tuple[int, int] = (64, 64)) -> torch.Tensor:
     """Return sets (S, U) of as many units drawn at random, equally many in each of the two layers."""
     draw = generator(seed, "points")

@@ -35,7 +35,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from companion import claims, confusion, data, plots
-from companion.confusion import CLEAN, PAIRS, inspection
+from companion.confusion import CLEAN, PAIRS, inspection, neurons
 from companion.run import Run, root
 
 # %%
@@ -128,7 +128,7 @@ def plain(seed):
     net = confusion.taught(CLEAN, [seed], images=scale.images, epochs=scale.epochs, arithmetic=scale.arithmetic)[0]
     unseen = first("test", scale.scored)
     cosines = inspection.class_cosines(inspection.hidden_units(net, unseen.inputs), unseen.labels)
-    needed = inspection.knocked_out(net, unseen.inputs, unseen.labels)
+    needed = neurons.knocked_out(net, unseen.inputs, unseen.labels)
     return dict(cosines=cosines.astype(np.float32), needed=needed.astype(np.float32))
 
 
