@@ -236,9 +236,10 @@ run.table("spread", spread, caption="Standard deviations of the loss (bits) over
 # %%
 relative = np.sqrt(within) / loss.mean(1)  # (45, 10)
 print(f"Within a group the standard deviation is {relative.mean():.1%} of the mean loss;")
-print(f"it is {(spread['within'] / spread['between']).median():.1f} times that between pairs (median over classes).")
-print(f"With {scale.trials} trials, noise makes up", end=" ")
-print(f"{np.mean(np.divide(noise, means)):.0%} of the variance of the pairs' observed means.")
+pooled = np.sqrt(within[~confused_cell].mean()), np.sqrt(max(np.mean(np.subtract(means, noise)), 0))
+print(f"over all classes: {pooled[0]:.4f} bits within a group, {pooled[1]:.4f} between the pairs' true means.")
+print(f"With {scale.trials} trials, noise makes up {np.sum(noise) / np.sum(means):.0%} of the variance", end=" ")
+print("of the pairs' observed means" + (": nothing is left for the pairs." if pooled[1] == 0 else "."))
 
 # %% [markdown]
 # A test against zero of "what losing C does to T" has to beat both numbers. The trials reduce the first; nothing but
