@@ -149,9 +149,9 @@ run.figure(
 )
 
 # %% [markdown]
-# Columns differ more than rows: which *class* it is matters more for the loss than which pair was confused. The framed
-# cells stand out in the accuracies; in the losses they do so only within their own column, as the reference values
-# said. So each class is set against itself in the unconfused networks:
+# The framed cells stand out in the accuracies. In the losses, classes differ even where they are not framed: compare a
+# framed vehicle with an animal that nobody confused, as the reference values said. So each class is set against itself
+# in the unconfused networks:
 
 # %%
 excess = loss.mean(1) - clean_loss.mean(0)
@@ -195,8 +195,9 @@ run.figure(
 )
 
 # %% [markdown]
-# Confusion makes the two classes of a pair alike: what one knows of them is the same for both. It does not make them
-# equal, since one of them may still be told better from the other eight.
+# If confusion made the two equal, the left points would gather near zero. Where they lie no nearer to it than the right
+# ones, confusion adds about as much to the one as to the other and leaves their difference as it was: one of the two is
+# still told better from the other eight.
 
 # %% [markdown]
 # ## What the two are taken for
@@ -213,7 +214,8 @@ run.table("blocks", to_other.round(4), caption="Mean probability for images of t
 
 # %% [markdown]
 # "Right" and "swapped" share what the network believes about an image of the pair; "neither" is what it believes of the
-# other eight classes. Right still tends to lead slightly: among the 50 % right labels the images support one another.
+# other eight classes. With exactly half of the labels swapped these say nothing about which of the two it is, so the
+# first two can differ by chance only: a pair has become one class with two names.
 
 # %% [markdown]
 # ## How small is "extremely small"?
