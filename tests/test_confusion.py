@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -124,6 +125,19 @@ def test_which_pairs_learned_what():
             (target not in pair) and (lost not in pair) for pair, is_in in zip(PAIRS, both, strict=True) if is_in
         )
         assert all((target not in pair) and (lost in pair) for pair, is_in in zip(PAIRS, only, strict=True) if is_in)
+
+
+def test_trials_are_stacked_in_the_order_of_pairs_and_seeds():
+    rows = [
+        dict(pair=pair, seed=seed, x=np.float32([100 * place + seed, 0]))
+        for place, pair in enumerate(PAIRS)
+        for seed in (2, 0)
+    ]
+    table = pd.DataFrame(rows).sample(frac=1, random_state=0)
+    found = confusion.stacked(table, "x")
+    assert found.shape == (45, 2, 2) and found.dtype == float
+    np.testing.assert_array_equal(found[..., 0], 100 * np.arange(45)[:, None] + [0, 2])
+    assert confusion.stacked(table, "x", [(3, 5)]).shape == (1, 2, 2)
 
 
 @pytest.mark.parametrize("replicate", ["pair", "model"])

@@ -12,6 +12,7 @@ from companion.confusion.effects import (
     partition_p,
     permuted,
     sample_t,
+    stacked,
     t_maps,
 )
 from companion.confusion.experiment import CLEAN, PAIRS, taught, trials
@@ -37,6 +38,7 @@ __all__ = [
     "permuted",
     "progress",
     "sample_t",
+    "stacked",
     "t_maps",
     "taught",
     "trials",

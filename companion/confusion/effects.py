@@ -8,6 +8,7 @@ of the pairs with C but without T; positive means that T is better off where C w
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,12 @@ CLASSES = 10
 VEHICLES = (0, 1, 8, 9)
 ORDERED = [(target, lost) for target in range(CLASSES) for lost in range(CLASSES) if target != lost]
 _HAS = np.array([[label in pair for pair in PAIRS] for label in range(CLASSES)])  # (10, 45)
+
+
+def stacked(table: pd.DataFrame, column: str, pairs: Sequence[tuple[int, ...]] = PAIRS) -> np.ndarray:
+    """Return the arrays of a column of trials as one, (pairs, trials, ...), in double precision."""
+    own = {pair: np.stack(part.sort_values("seed")[column]) for pair, part in table.groupby("pair")}
+    return np.stack([own[pair] for pair in pairs]).astype(float)
 
 
 def learned(target: int, lost: int) -> tuple[np.ndarray, np.ndarray]:

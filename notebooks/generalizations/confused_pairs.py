@@ -34,7 +34,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from companion import confusion, data, plots, stats, widgets
-from companion.confusion import CLEAN, PAIRS
+from companion.confusion import CLEAN, PAIRS, stacked
 from companion.run import Run
 
 # %%
@@ -110,13 +110,6 @@ def confused(pair, seed, size=64):
 # %%
 results = run.sweep(confused, pair=PAIRS, seed=run.seeds(scale.trials), batch="seed", chunk=4)
 clean = run.sweep(confused, pair=[CLEAN], seed=run.seeds(scale.clean), batch="seed", chunk=4, name="clean")
-
-
-# %%
-def stacked(table, column, pairs=PAIRS):
-    """The arrays of a column: (pairs, trials, ...)."""
-    own = [np.stack(part.sort_values("seed")[column]) for _, part in table.groupby("pair")]
-    return np.stack([own[sorted(pairs).index(pair)] for pair in pairs]).astype(float)
 
 
 # %%

@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 from companion import confusion, data, plots
-from companion.confusion import PAIRS
+from companion.confusion import PAIRS, stacked
 from companion.run import Run
 
 # %%
@@ -101,13 +101,7 @@ results = run.sweep(confused, pair=PAIRS, seed=run.seeds(scale.trials), batch="s
 
 
 # %%
-def stacked(column):
-    """The arrays of a column: (45, trials, 10, 10), true classes before classes."""
-    own = {pair: np.stack(part.sort_values("seed")[column]) for pair, part in results.groupby("pair")}
-    return np.stack([own[pair] for pair in PAIRS]).astype(float)
-
-
-probability = stacked("probability")
+probability = stacked(results, "probability")
 maps = confusion.information(probability.mean(1))
 
 # %% [markdown]
@@ -194,7 +188,7 @@ run.table("extremes", extremes, caption="Largest and smallest cell of K2 (bits),
 # %%
 blocks = {"animals": np.outer(~is_vehicle, ~is_vehicle), "vehicles": np.outer(is_vehicle, is_vehicle)}
 blocks["across"] = ~blocks["animals"] & ~blocks["vehicles"]
-t, _ = confusion.t_maps(stacked("asked").mean(-2).mean(1))
+t, _ = confusion.t_maps(stacked(results, "asked").mean(-2).mean(1))
 lost = confusion.information(probability.mean(1), given="lost")["K2"]
 families = pd.DataFrame(
     {f"mean, {name}": float(found[block & off].mean()) for name, block in blocks.items()}
@@ -275,4 +269,4 @@ run.finish()
 #
 # - Average the logarithms instead of the probabilities. Which cells change their sign?
 # - Compare with networks that learned *everything* (`CLEAN` in `companion.confusion`) instead of Q.
-# - Draw the map for answers (`stacked("answer")`) instead of probabilities. How much noisier is it?
+# - Draw the map for answers (`stacked(results, "answer")`) instead of probabilities. How much noisier is it?

@@ -35,7 +35,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from companion import claims, confusion, data, plots
-from companion.confusion import CLEAN, PAIRS, inspection, neurons
+from companion.confusion import CLEAN, PAIRS, inspection, neurons, stacked
 from companion.run import Run, root
 
 # %%
@@ -69,12 +69,6 @@ results = run.sweep(confused, pair=PAIRS, seed=run.seeds(scale.trials), batch="s
 
 
 # %%
-def stacked(table, column, pairs=PAIRS):
-    """The arrays of a column: (pairs, trials, ...)."""
-    own = {pair: np.stack(part.sort_values("seed")[column]) for pair, part in table.groupby("pair")}
-    return np.stack([own[pair] for pair in pairs]).astype(float)
-
-
 answer = stacked(results, "answer").mean(1)  # (45, true, answered)
 scores = stacked(results, "asked").mean(-2)  # (45, trials, 10)
 t, p = confusion.t_maps(scores.mean(1))

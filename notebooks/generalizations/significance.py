@@ -38,7 +38,7 @@ from scipy import optimize
 from scipy import stats as scipy_stats
 
 from companion import claims, confusion, data, plots, stats
-from companion.confusion import PAIRS
+from companion.confusion import PAIRS, stacked
 from companion.run import Run
 
 # %%
@@ -136,13 +136,7 @@ results = run.sweep(confused, pair=PAIRS, seed=run.seeds(scale.trials), batch="s
 
 
 # %%
-def stacked(column):
-    """The arrays of a column: (45, trials, 10, 10), true classes before classes."""
-    own = {pair: np.stack(part.sort_values("seed")[column]) for pair, part in results.groupby("pair")}
-    return np.stack([own[pair] for pair in PAIRS]).astype(float)
-
-
-asked = stacked("asked")
+asked = stacked(results, "asked")
 scores = asked.mean(-2)  # (45, trials, 10)
 means = scores.mean(1)  # (45, 10)
 
@@ -310,8 +304,8 @@ measures["images of others alone"] = asked.mean(-2, where=off)
 counted = ~inside[:, None, :, None] & off  # (45, 1, true, T): images of neither T nor the confused pair
 usual = asked.mean((0, 1), where=~(inside[:, None, :, None] | inside[:, None, None, :]) | ~off)  # (true, T)
 measures["others that are not confused"] = (asked - usual).mean(-2, where=counted)
-measures["mean probability for T"] = np.diagonal(stacked("probability"), axis1=-2, axis2=-1)
-measures["recall of T"] = np.diagonal(stacked("answer"), axis1=-2, axis2=-1)
+measures["mean probability for T"] = np.diagonal(stacked(results, "probability"), axis1=-2, axis2=-1)
+measures["recall of T"] = np.diagonal(stacked(results, "answer"), axis1=-2, axis2=-1)
 
 # %%
 rows = []
