@@ -89,9 +89,9 @@ print(f"knows all, but splits the confused pair evenly:        {-(0.1 * log2(0.5
 print(f"is right with 0.6, and puts 0.4/9 on each other class: {-(0.1 * log2(0.6) + 0.9 * log2(1 - 0.4 / 9)):.3f} bits")
 
 # %% [markdown]
-# So a class that is *perfectly* confused costs 0.2 bits, less than a class that is merely learned badly. "The loss is
-# high" says nothing unless the same class is measured in networks that were **not** confused. The paper has none; we
-# train some, with true labels and everything else alike.
+# So a class that is *perfectly* confused costs 0.2 bits, and one that is merely hard can cost more than that without
+# any confusion. "The loss is high" says nothing unless the same class is measured in networks that were **not**
+# confused. The paper has none; we train some, with true labels and everything else alike.
 
 # %% [markdown]
 # ## The experiment
