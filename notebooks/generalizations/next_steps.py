@@ -138,11 +138,14 @@ def deficits(table):
 
 # %%
 deficit = deficits(late)
+late_n = scale.late_pairs * scale.late_seeds
 parts = {name: deficit.assign(deficit=deficit[name]) for name in ("pair", "bystanders")}
 shown = {name: part[part["wrong labels"] != "never"] for name, part in parts.items()}
 draw = functools.partial(plots.curves, x="epoch", y="deficit", hue="wrong labels")
 figure = plots.panels(shown, draw, size=(3.1, 2.8), xlabel="epoch", ylabel="bits more than never misled")
-run.figure("recovery", figure, caption="Loss of the confused pair and of the others, less that without wrong labels.")
+run.figure(
+    "recovery", figure, caption="Loss of the confused pair and of the others, less that without wrong labels.", n=late_n
+)
 
 # %% [markdown]
 # A curve that rises while the labels are wrong and falls back to zero afterwards is a network that recovers. Those
@@ -171,7 +174,9 @@ start = {name: first for name, (first, last) in WINDOWS.items() if last - first 
 equal = looked.assign(start=looked["wrong labels"].map(start)).query("who == 'pair'").dropna(subset="start")
 where = "wrong labels begin (twentieths of the training)"
 figure = plots.curves(equal, "start", "bits", hue="moment", xlabel=where, ylabel="deficit (bits)")
-run.figure("critical_period", figure, caption="Deficit of the pair after a quarter of training on wrong labels.")
+run.figure(
+    "critical_period", figure, caption="Deficit of the pair after a quarter of training on wrong labels.", n=late_n
+)
 
 # %% [markdown]
 # Is there a *critical period*, as in animals, after which what was missed cannot be made up? Then the line "at the end"
