@@ -96,10 +96,10 @@ printed["least df"] = [enough(*row) for row in printed[["printed t", "printed le
 printed.round(4)
 
 # %%
+ARITHMETIC = {"p_normal": "p, normal", "p_nu34": "p, df = 34", "nu_min": "least df"}
 for row, found in printed.iterrows():
-    run.claim(f"generalizations.welch.{row}.p_normal", found["p, normal"])
-    run.claim(f"generalizations.welch.{row}.p_nu34", found["p, df = 34"])
-    run.claim(f"generalizations.welch.{row}.nu_min", found["least df"])
+    for name, column in ARITHMETIC.items():  # exact: an interval without width
+        run.claim(f"generalizations.welch.{row}.{name}", estimate=found[column], low=found[column], high=found[column])
 neediest = printed["least df"].idxmax()
 run.claim(
     "generalizations.welch.birddog.outlier", neediest.replace(".", "-"),
