@@ -173,8 +173,8 @@ def test_inputs_digest_follows_what_a_notebook_uses(project, monkeypatch):
     assert execution.inputs_digest("mosaic/good", settings) == first
     other = execution.settings_from("laptop", "cpu", "", "compute", "1")
     assert execution.inputs_digest("mosaic/good", other) != first
-    assert "companion.plots" not in execution._imported("from companion.run import Run")
-    assert "companion.plots" in execution._imported("from companion import plots")
+    assert "companion.plots.lines" not in execution._imported("from companion.run import Run")
+    assert "companion.plots.lines" in execution._imported("from companion import plots")
     assert "companion.models.lenet" in execution._imported("from companion import models")
     source = project / "notebooks" / "mosaic" / "good.py"
     source.write_text(GOOD + "\n# %%\n1 + 1\n")

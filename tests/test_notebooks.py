@@ -75,8 +75,9 @@ def test_smoke_record(smoke_tree, source):
     made = json.loads((smoke_tree / "figures" / "smoke" / section / record.NAME).read_text())
     record.validate(made)
     assert made["notebook"] == section and made["profile"] == "smoke" and not made["reduced"]
-    assert made["figures"] and made["claims"]
-    assert set(made["claims"]) <= {row.id for row in registry().values() if row.section == section}
+    own = {row.id for row in registry().values() if row.section == section}
+    assert made["figures"] and bool(made["claims"]) == bool(own)  # an extension of ours has none
+    assert set(made["claims"]) <= own
 
 
 @pytest.mark.slow
