@@ -95,6 +95,10 @@ def test_a_run_leaves_figures_tables_results_and_a_valid_record(project, story):
         assert word in shown.data
 
 
+def test_a_run_without_claims_says_so(project):
+    assert Run(SECTION, profile="laptop").finish().data == "<p>No claim is judged here.</p>"
+
+
 def test_a_figure_knows_where_it_came_from(story):
     run, _ = story()
     run.finish()

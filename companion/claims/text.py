@@ -49,6 +49,8 @@ def verdict_table(entries: dict[str, dict[str, Any]], *, lines: int = 25) -> str
     lines : int
         The most claims that are listed; the report has all of them.
     """
+    if not entries:
+        return "<p>No claim is judged here.</p>"
     rows = registry()
     counts = Counter(entry["verdict"] for entry in entries.values())
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
