@@ -206,8 +206,8 @@ for variant, found in (("faithful", together), ("sizes", sizes)):
 # ## Headlights and eyes
 #
 # If headlights helped because they look like eyes, then a network that learned frogs should look at a car's *front*
-# more than one that did not. The first seventy-two cars of the test set were gone through by eye, before any network was
-# asked, and those whose front with its headlights can be seen were marked (`car_fronts.csv` beside this notebook).
+# more than one that did not. The first seventy-two cars of the test set were gone through by eye, before any network
+# was asked, and those whose front with its headlights can be seen were marked (`car_fronts.csv` beside this notebook).
 
 # %%
 FRONTS = pd.read_csv(root() / "notebooks/generalizations/car_fronts.csv").to_numpy()  # image, left, top, right, bottom
