@@ -98,3 +98,13 @@ def test_probes_find_what_is_linear_and_nothing_else():
     expected = scipy_stats.norm.cdf(3 / 2**0.5)
     assert found[0] == pytest.approx(expected, abs=0.02)
     assert found[1] == pytest.approx(found[2], abs=0.05) and found[1] < 0.85
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_network_on_the_gpu_is_looked_into_as_on_the_cpu(net, examples):
+    images, _ = examples
+    with torch.device("cuda"):
+        moved = models.CifarCNN(seed=1).double().cuda()
+        found = inspection.occlusion(moved, images[:2], 3), inspection.hidden_units(moved, images).numpy()
+    np.testing.assert_allclose(found[0], inspection.occlusion(net, images[:2], 3), atol=1e-9)
+    np.testing.assert_allclose(found[1], inspection.hidden_units(net, images).detach().numpy(), atol=1e-9)

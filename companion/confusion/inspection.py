@@ -33,9 +33,11 @@ def occlusion(net: CifarCNN, images: torch.Tensor, label: int, *, side: int = 7,
     array, shape (N, 32, 32)
         For every pixel the mean loss over the patches that cover it.
     """
+    images = images.to(net.dense2.weight.device)
     whole = net(images).double().softmax(1)[:, label]
     colour = images.double().mean((2, 3), keepdim=True).to(images.dtype)  # (N, 3, 1, 1)
-    total, covered = torch.zeros(len(images), 32, 32, dtype=torch.double), torch.zeros(32, 32, dtype=torch.double)
+    total = torch.zeros(len(images), 32, 32, dtype=torch.double, device=images.device)
+    covered = torch.zeros_like(total[0])
     places = [*range(0, 32 - side, step), 32 - side]
     for top in places:
         for left in places:
@@ -45,7 +47,7 @@ def occlusion(net: CifarCNN, images: torch.Tensor, label: int, *, side: int = 7,
             lost = whole - net(hidden).double().softmax(1)[:, label]
             total[:, *window] += lost[:, None, None]
             covered[window] += 1
-    return (total / covered).numpy()
+    return (total / covered).cpu().numpy()
 
 
 def share_inside(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -58,9 +60,9 @@ def share_inside(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def hidden_units(net: CifarCNN, images: torch.Tensor, *, batch: int = 1000) -> torch.Tensor:
-    """Return the 64 hidden units (N, 64) after ReLU."""
+    """Return the 64 hidden units (N, 64) after ReLU, on the CPU."""
     layers = net.layer_by_layer()[:HIDDEN]
-    return torch.cat([layers(part) for part in images.split(batch)])
+    return torch.cat([layers(part.to(net.dense2.weight.device)).cpu() for part in images.split(batch)])
 
 
 def class_cosines(features: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
@@ -91,7 +93,9 @@ def probes(
     centre, scale = features.mean(0), features.std(0).clamp_min(1e-9)
     design = (features - centre) / scale
     targets = F.one_hot(labels).double()
-    square = design.T @ design / len(design) + ridge * torch.eye(design.shape[1], dtype=torch.double)
+    square = design.T @ design / len(design) + ridge * torch.eye(
+        design.shape[1], dtype=torch.double, device=design.device
+    )
     weights = torch.linalg.solve(square, design.T @ (targets - targets.mean(0)) / len(design))
     scores = ((unseen[0].double() - centre) / scale @ weights).numpy()
     areas = []
