@@ -2,23 +2,32 @@
 
 from companion.data.augmentation import flip, flip_and_shift, shift
 from companion.data.corruption import swap_halves
+from companion.data.geometry import rotate
 from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
+from companion.data.novelties import NOVELTIES, blended, clothes, novelties
+from companion.data.sampling import stratified
 from companion.data.synthetic import GEOMETRIES, Points, two_planes
 
 __all__ = [
     "CIFAR10_CLASSES",
     "GEOMETRIES",
+    "NOVELTIES",
     "Images",
     "Mosaics",
     "Points",
+    "blended",
     "cifar10",
+    "clothes",
     "draw_mosaics",
     "flip",
     "flip_and_shift",
     "focused_average",
     "mnist",
+    "novelties",
+    "rotate",
     "shift",
+    "stratified",
     "swap_halves",
     "two_planes",
 ]

@@ -144,7 +144,7 @@ def verify() -> dict[Path, str]:
     }
 
 
-def _folders() -> list[Path]:
+def folders() -> list[Path]:
     """Return where data are looked for."""
     own = os.environ.get("COMPANION_DATA")
     return [*([Path(own)] if own else []), cache_folder() / "data"]
@@ -154,7 +154,7 @@ def _decoded(dataset: str, sums: dict[str, str], accept: Callable[[Path, str], b
     """Return the decoded copies that are accepted."""
     found = {}
     for name, sha256 in sums.items():
-        paths = (folder / dataset / f"{name}.npy" for folder in _folders())
+        paths = (folder / dataset / f"{name}.npy" for folder in folders())
         if path := next((path for path in paths if path.exists() and accept(path, sha256)), None):
             found[name] = path
     return found
@@ -234,7 +234,7 @@ def _take(source: Source, sums: dict[str, str], found: dict[str, Path], folder: 
 
 def _own_files(dataset: str) -> Iterator[Source]:
     """Yield what torchvision has left in the folders where data are looked for."""
-    for folder in _folders():
+    for folder in folders():
         files = folder / TORCHVISION_FOLDER[dataset]
         if files.is_dir():
             yield Source(str(files), partial(_read_torchvision, dataset, folder), own=True)
@@ -379,7 +379,7 @@ def _unavailable(dataset: str, missing: dict[str, str], reasons: list[str]) -> s
             *(f"  {reason}" for reason in reasons),
             f"Put torchvision's {TORCHVISION_FOLDER[dataset]} into one of these folders, or arrays (numpy.save, images"
             " as uint8, labels as int64) with these SHA-256 sums of their bytes:",
-            *(f"  {folder}" for folder in _folders()),
+            *(f"  {folder}" for folder in folders()),
             *(f"  {dataset}/{name}.npy {sha256}" for name, sha256 in missing.items()),
             "COMPANION_DATA names another folder to look in.",
         ]

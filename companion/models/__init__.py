@@ -6,12 +6,15 @@ from companion.models.cnn_wide import WideCifarCNN
 from companion.models.lenet import LeNet5, flip_first_layer
 from companion.models.mlp import MLP
 from companion.models.pixels import CODINGS, Pixels
+from companion.models.reasoning import DigitCNN, JointReason
 from companion.models.summary import layer_table
 
 __all__ = [
     "CODINGS",
     "MLP",
     "CifarCNN",
+    "DigitCNN",
+    "JointReason",
     "LeNet5",
     "Pixels",
     "Standardised",

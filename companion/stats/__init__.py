@@ -1,9 +1,10 @@
-"""Intervals, comparisons, resampling, false discoveries, divergences and power laws, for plain arrays of numbers.
+"""Intervals, comparisons, resampling, detection, false discoveries, divergences and power laws, for plain arrays.
 
 Shares are shares in [0, 1] here, never percent. Every interval covers 95 % unless another `level` is asked for.
 """
 
 from companion.stats.comparisons import Comparison, PairedSpread, false_discovery, paired, paired_spread, welch
+from companion.stats.detection import accepting, auroc
 from companion.stats.fits import PowerLaw, kl_divergence, power_law, slope
 from companion.stats.intervals import Interval, Scale, bootstrap, mean_interval, prediction_interval, prediction_p
 
@@ -13,6 +14,8 @@ __all__ = [
     "PairedSpread",
     "PowerLaw",
     "Scale",
+    "accepting",
+    "auroc",
     "bootstrap",
     "false_discovery",
     "kl_divergence",

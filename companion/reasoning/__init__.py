@@ -1,0 +1,42 @@
+"""Classifiers with a noise label, net-reasoning vectors, scores that tell digits from what is none: *Reasonable*."""
+
+from companion.reasoning import answers, detection, pairs
+from companion.reasoning.experiment import (
+    KINDS,
+    NOISE,
+    POOL,
+    TARGETS,
+    Digits,
+    Kind,
+    classifier,
+    digits,
+    joined,
+    noise,
+    reason_of,
+    reasons,
+    with_noise,
+)
+from companion.reasoning.pairs import LAMBDAS
+from companion.reasoning.probes import Probe, probes
+
+__all__ = [
+    "KINDS",
+    "LAMBDAS",
+    "NOISE",
+    "POOL",
+    "TARGETS",
+    "Digits",
+    "Kind",
+    "Probe",
+    "answers",
+    "classifier",
+    "detection",
+    "digits",
+    "joined",
+    "noise",
+    "pairs",
+    "probes",
+    "reason_of",
+    "reasons",
+    "with_noise",
+]
