@@ -36,7 +36,7 @@ def unroll(table: pd.DataFrame, column: str, **axes: Sequence[Any]) -> pd.DataFr
     if blocks.shape[1:] != shape:
         raise ValueError(f"the arrays of {column!r} have the shape {blocks.shape[1:]}, the axes {list(axes)} {shape}")
     single = [name for name, cells in table.items() if not isinstance(cells.iloc[0], np.ndarray)]
-    rows = table[single].loc[table.index.repeat(blocks[0].size)].reset_index(drop=True)
+    rows = table[single].iloc[np.arange(len(table)).repeat(blocks[0].size)].reset_index(drop=True)
     labels = pd.MultiIndex.from_product(axes.values(), names=axes.keys()).to_frame(index=False)
     repeated = pd.concat([labels] * len(table), ignore_index=True)
     return pd.concat([rows, repeated], axis=1).assign(**{column: blocks.ravel()})

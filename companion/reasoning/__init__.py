@@ -18,12 +18,16 @@ from companion.reasoning.experiment import (
 )
 from companion.reasoning.pairs import LAMBDAS
 from companion.reasoning.probes import Probe, probes
+from companion.reasoning.trials import ALPHAS, BETWEEN, SETS, disagreement, examined, joint, left_out, paired
 
 __all__ = [
+    "ALPHAS",
+    "BETWEEN",
     "KINDS",
     "LAMBDAS",
     "NOISE",
     "POOL",
+    "SETS",
     "TARGETS",
     "Digits",
     "Kind",
@@ -32,8 +36,13 @@ __all__ = [
     "classifier",
     "detection",
     "digits",
+    "disagreement",
+    "examined",
     "joined",
+    "joint",
+    "left_out",
     "noise",
+    "paired",
     "pairs",
     "probes",
     "reason_of",

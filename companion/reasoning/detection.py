@@ -75,6 +75,8 @@ def judged(
     test: torch.Tensor,
     novel: Mapping[str, torch.Tensor],
     names: Sequence[str] = DETECTORS,
+    *,
+    right: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Return how well scores tell digits from novelties.
 
@@ -86,20 +88,24 @@ def judged(
         Digits, neither trained on: the threshold accepts 95 % of the first; the second are told from the novelties.
     novel : mapping
         Sets by their names in `NOVELTIES`; absent ones give NaN.
+    right : array of bool
+        Whether the network reads each test digit rightly.
 
     Returns
     -------
     dict of array
         `auroc` (names, NOVELTIES), the area under the ROC curve; `fpr` of the same shape, the share of novelties that
-        is accepted; `accepted` (names,), the share of test digits that is.
+        is accepted; `accepted` (names,), the share of test digits that is, and `kept`, the share of these read rightly.
     """
     shape = len(names), len(NOVELTIES)
     found = {"auroc": np.full(shape, np.nan), "fpr": np.full(shape, np.nan), "accepted": np.full(len(names), np.nan)}
+    found["kept"] = found["accepted"].copy()
     for row, name in enumerate(names):
         if name not in scores:
             continue
         threshold, inside = accepting(scores[name](validation)), scores[name](test)
         found["accepted"][row] = np.mean(inside >= threshold)
+        found["kept"][row] = np.mean(right[inside >= threshold])
         for column, kind in enumerate(NOVELTIES):
             if kind in novel:
                 outside = scores[name](novel[kind])

@@ -185,7 +185,7 @@ def classifier(
     history : DataFrame
         As `fit` returns it; if followed, with `train_digits`, `test_digits`, `test_noise` and `test` (loss on digits
         trained on, as many as held out; on held-out digits; on fresh noise; on both in the kind's proportion) and
-        `accuracy` (share of held-out digits read as themselves).
+        `accuracy` (share of held-out digits read as themselves); NaN where a kind knows no noise, or no digits.
     """
     draw = generator(seed, "corruption")  # one stream: held-out noise is never what was trained on
     train = with_noise(kind, given.train, draw)
@@ -197,13 +197,13 @@ def classifier(
 
     def measure(net: nn.Module) -> dict[str, float]:
         read = decided(outputs(net, held.inputs)).cpu()
-        measured = {
+        return {
             "train_digits": mean_loss(net, again, loss=kind.loss),
             "test_digits": mean_loss(net, held, loss=kind.loss),
+            "test_noise": mean_loss(net, fresh, loss=kind.loss) if len(fresh.inputs) else float("nan"),
             "test": mean_loss(net, mixed, loss=kind.loss),
             "accuracy": (read == held.labels).double().mean().item() if kind.outputs > 2 else float("nan"),
         }
-        return measured | ({"test_noise": mean_loss(net, fresh, loss=kind.loss)} if len(fresh.inputs) else {})
 
     net = DigitCNN(seed=seed, outputs=kind.outputs, hidden=kind.hidden, **standard)
     settings = dict(epochs=epochs, lr=lr, optimizer="adam", batch=64, loss=kind.loss, seed=seed)

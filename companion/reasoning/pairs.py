@@ -117,7 +117,7 @@ def swept(
     }
 
 
-def neighbours(vectors: np.ndarray, labels: np.ndarray, queries: Sequence[int], *, k: int = 5) -> np.ndarray:
+def neighbours(vectors: np.ndarray, queries: Sequence[int], *, k: int = 5) -> np.ndarray:
     """Return the places (queries, k) of the nearest others of some vectors (N, D)."""
     distance = cdist(vectors[list(queries)], vectors)
     distance[np.arange(len(queries)), list(queries)] = np.inf
@@ -135,5 +135,6 @@ def purity(vectors: np.ndarray, labels: np.ndarray, *, k: int = 5) -> float:
 def between(vectors: np.ndarray, labels: np.ndarray) -> float:
     """Return the share of the variance of vectors (N, D) that lies between classes rather than within them."""
     centre = vectors.mean(0)
-    means = np.stack([vectors[labels == label].mean(0) for label in labels])
-    return float(((means - centre) ** 2).sum() / ((vectors - centre) ** 2).sum())
+    means = {label: vectors[labels == label].mean(0) for label in np.unique(labels)}
+    spread = sum((labels == label).sum() * ((mean - centre) ** 2).sum() for label, mean in means.items())
+    return float(spread / ((vectors - centre) ** 2).sum())

@@ -4,7 +4,7 @@ Shares are shares in [0, 1] here, never percent. Every interval covers 95 % unle
 """
 
 from companion.stats.comparisons import Comparison, PairedSpread, false_discovery, paired, paired_spread, welch
-from companion.stats.detection import accepting, auroc
+from companion.stats.detection import accepting, auroc, calibration_error
 from companion.stats.fits import PowerLaw, kl_divergence, power_law, slope
 from companion.stats.intervals import Interval, Scale, bootstrap, mean_interval, prediction_interval, prediction_p
 
@@ -17,6 +17,7 @@ __all__ = [
     "accepting",
     "auroc",
     "bootstrap",
+    "calibration_error",
     "false_discovery",
     "kl_divergence",
     "mean_interval",

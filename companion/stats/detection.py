@@ -27,3 +27,19 @@ def accepting(scores: ArrayLike, share: float = 0.95) -> float:
     if not 0 < share <= 1:
         raise ValueError(f"the share that is accepted lies above 0 and is at most 1, not {share}")
     return float(np.quantile(as_sample(scores), 1 - share, method="lower"))
+
+
+def calibration_error(confidence: ArrayLike, right: ArrayLike, *, bins: int = 15) -> float:
+    """Return the expected calibration error: how far confidence and accuracy are apart, over bins of confidence.
+
+    Parameters
+    ----------
+    confidence, right : array_like, shape (n,)
+        Probability given to each answer, and whether it was right.
+    bins : int
+        Of equal width from 0 to 1; the difference in each counts by the share of answers in it (Guo et al. 2017).
+    """
+    confidence, right = as_sample(confidence), as_sample(right)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / confidence.size)
