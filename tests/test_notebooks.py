@@ -143,17 +143,41 @@ def test_what_is_committed_is_a_sober_laptop_run(source):
     assert not errors
 
 
-def test_notebooks_on_the_same_networks_train_them_alike():
+# Units that several notebooks share, with the settings that they read.
+SHARED = {
+    "generalizations: confused": (
+        ("confused_pairs", "significance", "information", "interpretation"),
+        ("images", "scored", "epochs", "trials", "arithmetic"),
+    ),
+    "reasonable: classifier": (("reasonnet", "new_data_points"), ("images", "tests", "epochs", "seeds")),
+    "reasonable: pair": (("net_reasoning", "new_data_points", "lambda"), ("images", "tests", "epochs", "seeds")),
+    "reasonable: fold": (("new_data_points", "lambda"), ("fold_images", "fold_epochs", "fold_seeds", "fold_rates")),
+}
+
+
+@pytest.mark.parametrize("shared", SHARED)
+def test_notebooks_on_the_same_networks_train_them_alike(shared):
     """A setting changed in one of them only would train thousands of networks anew."""
-    shared = {}
-    for name in ("confused_pairs", "significance", "information", "interpretation"):
-        text = (ROOT / "notebooks" / "generalizations" / f"{name}.py").read_text(encoding="utf-8")
-        scale = re.findall(r"^    (smoke|laptop|paper)=dict\((.*)\),$", text, re.MULTILINE)
-        settings = [
-            (profile, *re.findall(r"\b(?:images|scored|epochs|trials|arithmetic)=[^,]+", given))
-            for profile, given in scale
-        ]
-        unit = re.search(r"^def confused\(.*?(?=^\S)", text, re.MULTILINE | re.DOTALL)
-        shared[name] = str(settings).replace("trials=TRIALS", "trials=50"), unit[0].strip()
-        assert len(settings) == 3 and all(len(one) == 6 for one in settings)
-    assert len(set(shared.values())) == 1
+    (source, unit), (names, settings) = shared.split(": "), SHARED[shared]
+    found = {}
+    for name in names:
+        text = (ROOT / "notebooks" / source / f"{name}.py").read_text(encoding="utf-8")
+        scale = {
+            keyword.arg: {setting: ast.unparse(value) for setting, value in _settings(keyword.value)}
+            for call in ast.walk(ast.parse(text))
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "run.scale"
+            for keyword in call.keywords
+        }
+        chosen = {(profile, one): scale[profile][one] for profile in scale for one in settings}
+        definition = re.search(rf"^def {unit}\(.*?(?=^\S)", text, re.MULTILINE | re.DOTALL)
+        found[name] = str(chosen).replace("TRIALS", "50"), definition[0].strip()
+    assert len(set(found.values())) == 1
+
+
+def _settings(given):
+    """Yield the settings of a profile: of one dict(...), or of several joined by |."""
+    if isinstance(given, ast.BinOp):
+        yield from _settings(given.left)
+        yield from _settings(given.right)
+    else:
+        yield from ((keyword.arg, keyword.value) for keyword in given.keywords)

@@ -9,6 +9,7 @@ import functools
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional as F
 
@@ -306,7 +307,7 @@ def _geometry(vanilla: DigitCNN, reason: DigitCNN, test: Images) -> dict[str, np
     spaces = [pixels, features, stored, given]
     queries = [int((labels == digit).argmax()) for digit in range(10)]
     return {
-        "centroids": np.stack([given[labels == digit].mean(0) for digit in range(10)]).astype(np.float32),
+        "centroids": pd.DataFrame(given).groupby(labels).mean().reindex(range(10)).to_numpy(np.float32),
         "purity": np.array([pairs.purity(space, labels) for space in spaces]),
         "between": np.array([pairs.between(space, labels) for space in spaces]),
         "queries": np.array(queries),
