@@ -45,6 +45,11 @@ many, _ = training.fit_many(
 )
 found = training.evaluate_many(many, colour, labels[:200])
 tell("many", *many.parameters.values(), *(torch.tensor(found[name]) for name in ("accuracy", "loss", "bits")))
+from companion.confusion import inspection
+hidden = inspection.hidden_units(net, colour)
+looks = [inspection.occlusion(net, colour[:3], 1), inspection.class_cosines(hidden, labels[:200])]
+looks += [inspection.probes((hidden, labels[:200]), (hidden, labels[200:400]))]
+tell("inspection", hidden, *map(torch.from_numpy, looks))
 for found in confusion.trials((3, 5), [0, 1], images=150, scored=100, epochs=1):
     tell("confused", *(torch.tensor(values) for values in found.values()))
 points = synthetic.two_planes(500, angle=30, seed=1)
