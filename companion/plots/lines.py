@@ -76,28 +76,32 @@ def strip(
     xlabel: str = "",
     ylabel: str = "",
     title: str = "",
+    width: float | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw every replicate as a point, category by category, with the mean and its 95 % interval beside them."""
+    """Draw every replicate as a point, category by category, with the mean and its 95 % interval beside them.
+
+    `width` is that of the figure in inches, by default as much as the categories ask for.
+    """
     categories = list(dict.fromkeys(table[x]))
     groups = [("", table)] if hue is None else list(table.groupby(hue, sort=False))
-    figure, ax = panel(ax, (max(4.6, 0.95 * len(categories) * len(groups) ** 0.5 + 2.0), 3.0))
-    width = 0.7 / len(groups)
+    figure, ax = panel(ax, (width or max(4.6, 0.95 * len(categories) * len(groups) ** 0.5 + 2.0), 3.0))
+    room = 0.7 / len(groups)
     for position, (label, part) in enumerate(groups):
         colour = PALETTE[position]
         for place, category in enumerate(categories):
             sample = np.sort(part.loc[part[x] == category, y].to_numpy())
             if not len(sample):
                 continue
-            middle = place + (position - (len(groups) - 1) / 2) * width
+            middle = place + (position - (len(groups) - 1) / 2) * room
             # Neighbours in height step aside in turn: no random jitter, so the same results give the same picture.
-            aside = width * (np.arange(len(sample)) % 5 - 2) / 14
-            ax.plot(middle - width / 8 + aside, sample, "o", ms=3.2, mew=0, alpha=0.55, color=colour)
+            aside = room * (np.arange(len(sample)) % 5 - 2) / 14
+            ax.plot(middle - room / 8 + aside, sample, "o", ms=3.2, mew=0, alpha=0.55, color=colour)
             mean, low, high = summarise(pd.DataFrame({"y": sample, "g": 0}), "y", "g").loc[0, ["mean", "low", "high"]]
             if share:  # a t interval of few seeds may leave the range
                 low, high = np.clip([low, high], 0, 1)
             ax.errorbar(
-                middle + width * 0.32,
+                middle + room * 0.32,
                 mean,
                 yerr=None if np.isnan(low) else [[mean - low], [high - mean]],
                 fmt="D",

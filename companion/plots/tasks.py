@@ -16,6 +16,7 @@ from companion.plots.theme import PALETTE, themed
 
 CLASSES = ListedColormap([*PALETTE, "#c9b458", "#34363b", "0.93"])  # ten digits and the ground
 MAP = "magma"
+FRAMES = ("#35c4dd", "#79d968")  # seen on all of the map's colours
 ROOM = 1.45  # inches for a canvas
 
 
@@ -32,7 +33,7 @@ def graphs(pictures: Mapping[str, np.ndarray], nodes: np.ndarray, edges: np.ndar
     edges : array, shape (N, V, V)
         Weights, none for absent nodes.
     """
-    figure, axes = plt.subplots(2, len(pictures), figsize=(1.5 * len(pictures), 3.1), squeeze=False)
+    figure, axes = plt.subplots(2, len(pictures), figsize=(1.4 * len(pictures), 2.95), squeeze=False)
     for column, (title, image) in enumerate(pictures.items()):
         top, bottom = axes[:, column]
         top.imshow(image, cmap="gray", vmin=0, vmax=1)
@@ -42,9 +43,9 @@ def graphs(pictures: Mapping[str, np.ndarray], nodes: np.ndarray, edges: np.ndar
         one, other = np.nonzero(joined)
         place = nodes[column][:, 1:3]
         width = 2.2 * joined[one, other] / joined.max()
-        bottom.add_collection(LineCollection(np.stack([place[one], place[other]], 1), lw=width, color="0.72"))
-        bottom.scatter(across, down, c=ink, cmap="gray", vmin=0, vmax=1, s=15, lw=0.5, ec="0.45", zorder=2)
-        bottom.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
+        bottom.add_collection(LineCollection(np.stack([place[one], place[other]], 1), lw=width, color="0.35"))
+        bottom.scatter(across, down, c=ink, cmap="gray", vmin=0, vmax=1, s=17, lw=0.6, ec="0.55", zorder=2)
+        bottom.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", facecolor="0.1")
         for ax in (top, bottom):
             _bare(ax)
     return figure
@@ -66,23 +67,24 @@ def novelty_maps(
     answers : array, shape (N, H, W)
         Classes from 0 to 10, the last the ground.
     maps : mapping
-        Title and map (N, H, W); each has a scale of its own, up to the largest value but for one pixel in 200.
+        Title and map (N, H, W); each has a scale of its own; one pixel in 50 is beyond its end.
     boxes : sequence, one for each canvas
         Kind and (left, top, right, bottom) of what was pasted there.
     """
     down, across = 2 + len(maps), len(pictures)
     figure, axes = plt.subplots(down, across, figsize=(ROOM * across + 1.9, ROOM * down), squeeze=False)
     kinds = list(dict.fromkeys(kind for some in boxes for kind, _ in some))
-    tints = dict(zip(kinds, (PALETTE[4], PALETTE[1], PALETTE[2]), strict=False))
+    tints = dict(zip(kinds, FRAMES, strict=False))
     for ax, picture in zip(axes[0], pictures, strict=True):
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
     for ax, answer in zip(axes[1], answers, strict=True):
         ax.imshow(answer, cmap=CLASSES, vmin=-0.5, vmax=10.5, interpolation="nearest")
     for line, (title, found) in zip(axes[2:], maps.items(), strict=True):
-        highest = float(np.quantile(found, 0.995))
+        highest = float(np.quantile(found, 0.98))
         for ax, one in zip(line, found, strict=True):
             mesh = ax.imshow(one, cmap=MAP, vmin=0, vmax=highest, interpolation="nearest")
-        figure.colorbar(mesh, ax=line, pad=0.01, aspect=14).outline.set_visible(False)
+        # Inset, as the legends are: no row of canvases is narrower than another.
+        figure.colorbar(mesh, cax=line[-1].inset_axes((1.04, 0, 0.06, 1))).outline.set_visible(False)
         line[0].set_ylabel(title)
     axes[0, 0].set_ylabel("canvas")
     axes[1, 0].set_ylabel("answer")

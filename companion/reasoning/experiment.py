@@ -196,13 +196,14 @@ def classifier(
     standard = dict(mean=MNIST_MEAN, sd=MNIST_SD) if kind.standardised else {}
 
     def measure(net: nn.Module) -> dict[str, float]:
-        read = decided(outputs(net, held.inputs)).cpu()
+        digits, unknown, before = (outputs(net, part.inputs).double().cpu() for part in (held, fresh, again))
+        right = decided(digits) == held.labels
         return {
-            "train_digits": mean_loss(net, again, loss=kind.loss),
-            "test_digits": mean_loss(net, held, loss=kind.loss),
-            "test_noise": mean_loss(net, fresh, loss=kind.loss) if len(fresh.inputs) else float("nan"),
-            "test": mean_loss(net, mixed, loss=kind.loss),
-            "accuracy": (read == held.labels).double().mean().item() if kind.outputs > 2 else float("nan"),
+            "train_digits": kind.loss(before, again.labels).item(),
+            "test_digits": kind.loss(digits, held.labels).item(),
+            "test_noise": kind.loss(unknown, fresh.labels).item() if len(unknown) else float("nan"),
+            "test": kind.loss(torch.cat([digits, unknown]), mixed.labels).item(),
+            "accuracy": right.double().mean().item() if kind.outputs > 2 else float("nan"),
         }
 
     net = DigitCNN(seed=seed, outputs=kind.outputs, hidden=kind.hidden, **standard)

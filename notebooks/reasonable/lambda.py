@@ -51,7 +51,7 @@ scale = run.scale(
     laptop=dict(images=8_000, tests=600, epochs=10, seeds=3, variant_seeds=1)
     | dict(joint_images=4_000, joint_epochs=4, joint_seeds=2)
     | dict(fold_images=4_000, fold_epochs=4, fold_seeds=1, fold_rates=(1e-3,)),
-    paper=dict(images=70_000, tests=2_000, epochs=10, seeds=5, variant_seeds=2)
+    paper=dict(images=70_000, tests=2_000, epochs=10, seeds=5, variant_seeds=1)
     | dict(joint_images=70_000, joint_epochs=10, joint_seeds=5)
     | dict(fold_images=70_000, fold_epochs=10, fold_seeds=5, fold_rates=(1e-5, 1e-3)),
 )
