@@ -289,7 +289,9 @@ def bend(x):
 def approximation(width, seed):
     """Largest errors of one-hidden-layer networks on [-1, 1]."""
     x = torch.linspace(-1, 1, 256, device="cpu")[:, None]
-    settings = dict(epochs=scale.steps, batch=256, lr=0.01, optimizer="adam", loss=F.mse_loss, schedule=lambda e: 0.995**e)
+    settings = dict(
+        epochs=scale.steps, batch=256, lr=0.01, optimizer="adam", loss=F.mse_loss, schedule=lambda e: 0.995**e
+    )
     nets, _ = training.fit_many(
         lambda one: models.MLP((1, width, 1), seed=one, activation=torch.nn.Tanh), x, bend(x), seed, **settings
     )
