@@ -1,24 +1,30 @@
 """Data sets: MNIST and CIFAR-10 as stored bytes, augmentation, wrong labels, mosaics as indices, made-up points."""
 
 from companion.data.augmentation import flip, flip_and_shift, shift
+from companion.data.canvases import Canvases, canvases
+from companion.data.colours import coloured_novelties
 from companion.data.corruption import swap_halves
 from companion.data.geometry import rotate
 from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
 from companion.data.novelties import NOVELTIES, blended, clothes, novelties
 from companion.data.sampling import stratified
+from companion.data.superpixels import superpixels
 from companion.data.synthetic import GEOMETRIES, Points, two_planes
 
 __all__ = [
     "CIFAR10_CLASSES",
     "GEOMETRIES",
     "NOVELTIES",
+    "Canvases",
     "Images",
     "Mosaics",
     "Points",
     "blended",
+    "canvases",
     "cifar10",
     "clothes",
+    "coloured_novelties",
     "draw_mosaics",
     "flip",
     "flip_and_shift",
@@ -28,6 +34,7 @@ __all__ = [
     "rotate",
     "shift",
     "stratified",
+    "superpixels",
     "swap_halves",
     "two_planes",
 ]

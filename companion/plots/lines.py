@@ -98,8 +98,8 @@ def strip(
             aside = room * (np.arange(len(sample)) % 5 - 2) / 14
             ax.plot(middle - room / 8 + aside, sample, "o", ms=3.2, mew=0, alpha=0.55, color=colour)
             mean, low, high = summarise(pd.DataFrame({"y": sample, "g": 0}), "y", "g").loc[0, ["mean", "low", "high"]]
-            if share:  # a t interval of few seeds may leave the range
-                low, high = np.clip([low, high], 0, 1)
+            if share:  # a t interval of few seeds may leave the range; a difference of shares may lie below it
+                low, high = np.clip([low, high], min(0, mean), max(1, mean))
             ax.errorbar(
                 middle + room * 0.32,
                 mean,

@@ -147,8 +147,8 @@ run.table("quality", wide.reset_index(), caption="What the second network knows 
 # %% [markdown]
 # `mse` is the paper's score, `variance` that of the vectors themselves, `explained` one minus their ratio. `agrees`:
 # how often the vector is nearest to the row of the class that the vanilla network predicts; `nearest`: to the row of
-# the true class; `accuracy`: of the vanilla network. The last two are the same kind of number: the second network
-# reads digits about as well as the first. Its error floor is set by digits on whose class the two disagree.
+# the true class; `accuracy`: of the vanilla network. The last two are the same kind of number: once it is trained, the
+# second network reads digits much as the first does. Its error floor is set by digits on whose class the two disagree.
 
 # %%
 run.table("intervals", quality, caption="The same with intervals.").query("quantity in ['mse', 'explained']")
@@ -164,8 +164,9 @@ figure.axes[0].set_yscale("log")
 run.figure("readings", figure, caption="Test error after the shorter training by what is predicted; dashed, 0.00027.")
 
 # %% [markdown]
-# The activations miss the printed scale by orders of magnitude, the rows hit it. So it was the rows. But random codes
-# of the same variance are predicted as well: nothing in such an error speaks of *reasons*, only of ten classes.
+# Which columns have the scale of the red line? Rows do, whatever the training; activations are an order of magnitude
+# above it or more, and grow with training. So it was the rows. But compare the random codes with them: if they are
+# predicted as well, nothing in such an error speaks of *reasons*, only of ten classes.
 
 # %% [markdown]
 # ## What the rows look like

@@ -63,9 +63,10 @@ CLOTHING = data.clothes() is not None  # Fashion-MNIST is used where the machine
 
 # %%
 given = reasoning.digits(seed, images=700)
-sample = {"digits": given.test.inputs[:9] / 255, **data.novelties(given.test.inputs[:9], seed=seed, clothing=CLOTHING)}
+few = given.test.inputs[:6]
+sample = {"digits": few / 255, **data.novelties(few, seed=seed, clothing=CLOTHING)}
 shown = {name: images[:, 0].clamp(0, 1).numpy() for name, images in sample.items()}
-run.figure("sets", plots.images(shown, size=0.5), caption="Nine images of every set; the first row are digits.", n=0)
+run.figure("sets", plots.images(shown, size=0.4), caption="Six images of every set; the first row are digits.", n=0)
 
 # %%
 where = "on this machine" if CLOTHING else "not on this machine, and left out"
@@ -126,9 +127,9 @@ figure = plots.matrices(told, rows=wide.index, columns=columns, cell=(1.0, 0.26)
 run.figure("confident", figure, caption="Share of images called a digit with a probability above 0.9, over seeds.")
 
 # %% [markdown]
-# Read the first row first: at the paper's rate the network is hardly ever sure of anything, digits included, so it
-# cannot be fooled confidently either. At the usual rate it is sure of digits, and then of much else. Noise
-# of independent pixels is not the worst; altered digits, glyphs and photographs are.
+# Read the first row first: a network that is hardly ever sure of a digit, as at the paper's rate, cannot be fooled
+# confidently either. One that is sure of digits is sure of much else. Look which sets come near to the digits' own row,
+# and that noise is not one thing: of some laws it passes for a digit, of others it does not.
 
 # %%
 spread = tables.unroll(table[table.lr == USUAL], "spread", set=SETS, bin=np.arange(BINS) / BINS + 0.5 / BINS)
@@ -232,7 +233,7 @@ run.table("mean_auroc", tables.summarise(means, "auroc", ["rate", "score"]), cap
 
 # %% [markdown]
 # Where the intervals of two scores do not overlap, one is better on these sets. Mind which *vanilla* score is taken for
-# comparison: the paper has none, and the largest probability is the weakest of the three.
+# comparison: the paper has none, and the three are not equally good.
 
 # %% [markdown]
 # ### At a working point
@@ -310,14 +311,17 @@ one_out = folds[folds["without"].map(len) == 1]
 unseen = one_out[one_out.lr == max(scale.fold_rates)]
 calls = unseen.melt("digits", ["called_noise", "noise_elsewhere"], "images", "noise")
 calls["images"] = calls["images"].map({"called_noise": "the digit left out", "noise_elsewhere": "the nine others"})
-figure = plots.strip(calls, "digits", "noise", hue="images", share=True, xlabel="left out", ylabel="called noise")
+figure = plots.strip(
+    calls, "digits", "noise", hue="images", share=True, xlabel="left out", ylabel="called noise", width=8.0
+)
 run.figure(
     "left_out", figure, caption="Share of unseen and of trained digits that ReasonNet calls noise.", n=len(unseen)
 )
 
 # %% [markdown]
-# An unseen digit is no noise to ReasonNet: it is another digit. A network learns the borders that its training set
-# needs, and uniform noise is so far away that no border near the digits is needed to part them.
+# Where the blue points lie on the floor with the others, an unseen digit is no noise to ReasonNet: it is another digit.
+# A network learns the borders that its training set needs, and uniform noise is so far away that no border near the
+# digits is needed to part them.
 
 # %%
 NAMES = {"softmax": "vanilla softmax", "energy": "vanilla energy", "Mahalanobis": "vanilla Mahalanobis"}
