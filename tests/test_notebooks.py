@@ -149,8 +149,8 @@ SHARED = {
         ("confused_pairs", "significance", "information", "interpretation"),
         ("images", "scored", "epochs", "trials", "arithmetic"),
     ),
-    "reasonable: classifier": (("reasonnet", "new_data_points"), ("images", "tests", "epochs", "seeds")),
-    "reasonable: pair": (("net_reasoning", "new_data_points", "lambda"), ("images", "tests", "epochs", "seeds")),
+    "reasonable: classifier": (("reasonnet", "new_data_points"), ("images", "tests", "epochs", "rate", "seeds")),
+    "reasonable: pair": (("net_reasoning", "new_data_points", "lambda"), ("images", "tests", "epochs", "rate", "seeds")),
     "reasonable: fold": (("new_data_points", "lambda"), ("fold_images", "fold_epochs", "fold_seeds", "fold_rates")),
 }
 
