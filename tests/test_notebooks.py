@@ -144,13 +144,14 @@ def test_what_is_committed_is_a_sober_laptop_run(source):
 
 
 # Units that several notebooks share, with the settings that they read.
+DIGITS = ("images", "tests", "epochs", "rate", "seeds")
 SHARED = {
     "generalizations: confused": (
         ("confused_pairs", "significance", "information", "interpretation"),
         ("images", "scored", "epochs", "trials", "arithmetic"),
     ),
-    "reasonable: classifier": (("reasonnet", "new_data_points"), ("images", "tests", "epochs", "rate", "seeds")),
-    "reasonable: pair": (("net_reasoning", "new_data_points", "lambda"), ("images", "tests", "epochs", "rate", "seeds")),
+    "reasonable: classifier": (("reasonnet", "new_data_points"), DIGITS),
+    "reasonable: pair": (("net_reasoning", "new_data_points", "lambda"), DIGITS),
     "reasonable: fold": (("new_data_points", "lambda"), ("fold_images", "fold_epochs", "fold_seeds", "fold_rates")),
 }
 
