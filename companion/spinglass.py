@@ -22,6 +22,7 @@ from scipy import integrate, optimize
 from companion.seeds import generator
 
 LARGEST = {2: 5_000, 3: 600, 4: 110}  # spins whose couplings fit the memory of a laptop, by p
+HELD = 2**26  # numbers of an intermediate result held at once
 
 
 class Levels(NamedTuple):
@@ -141,6 +142,8 @@ def contracted(j: torch.Tensor, points: torch.Tensor, *, places: int = 1) -> tor
         p (p - 1).
     """
     n = points.shape[1]
+    if places == j.ndim:
+        return j.expand(len(points), *j.shape)
     left = (j.reshape(-1, n) @ points.T).reshape(*(n,) * (j.ndim - 1), len(points))  # the last place is filled
     while left.ndim - 1 > places:
         left = (left * points.T).sum(-2)
@@ -153,7 +156,7 @@ def energy(j: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
 
 
 def descend(
-    j: torch.Tensor, points: torch.Tensor, *, tolerance: float = 1e-4, most: int = 5_000, batch: int = 256
+    j: torch.Tensor, points: torch.Tensor, *, tolerance: float = 1e-4, most: int = 5_000, batch: int | None = None
 ) -> Descent:
     """Go down the energy surface from every start, along the gradient on the sphere, until it is nearly level.
 
@@ -167,14 +170,16 @@ def descend(
         A descent ends where the gradient's norm divided by the root of n is less than this.
     most : int
         Trial steps at most.
-    batch : int
-        Starts that descend at once.
+    batch : int, optional
+        Starts that descend at once; found from the memory that they need if not given. Changes no result but by
+        rounding.
 
     Notes
     -----
     Steps are those of Barzilai and Borwein (1988), shortened until the energy falls enough (Armijo's condition), so
     that every accepted step goes down.
     """
+    batch = batch or max(1, min(256, HELD // len(j) ** (j.ndim - 1)))
     parts = [_descend(j, some, tolerance, most) for some in points.split(batch)]
     return Descent(*(torch.cat([getattr(part, name) for part in parts]) for name in Descent.__dataclass_fields__))
 
@@ -251,6 +256,42 @@ def distinct(points: torch.Tensor, *, p: int, overlap: float = 0.99) -> int:
             count += 1
             seen |= close[place]
     return count
+
+
+def wander(
+    points: torch.Tensor, *, p: int = 3, parts: int = 10, seed: int, sweeps: int = 300, rate: float = 0.3
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Go down by stochastic steps: the couplings are a sum of parts, and each step follows one of them.
+
+    Parameters
+    ----------
+    points : Tensor, shape (B, n)
+        Starts on the sphere.
+    parts : int
+        Of the couplings, independent and of equal variance; drawn in turn from `seed` on.
+    sweeps : int
+        How often all parts are gone through.
+    rate : float
+        Step along the gradient of all parts in a sweep; it falls as 1 / (1 + sweep / 50).
+
+    Returns
+    -------
+    couplings, points : Tensor
+        The sum of the parts, and where the points are.
+
+    Notes
+    -----
+    The "stochastic gradient descent" of the public code behind the figure that the slides show.
+    """
+    n = points.shape[1]
+    drawn = (couplings(n, p=p, seed=parts * seed + part, dtype=points.dtype) for part in range(parts))
+    some = [one / math.sqrt(parts) for one in drawn]
+    for sweep in range(sweeps):
+        for j in some:
+            field = contracted(j, points)
+            down = p * (field - (field * points).sum(1, keepdim=True) / n * points)
+            points = on_sphere(points - rate / (1 + sweep / 50) * down)
+    return torch.stack(some).sum(0), points
 
 
 def anneal(

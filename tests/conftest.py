@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -31,6 +32,12 @@ PACKAGE = Path(companion.__file__).parent
 @pytest.fixture(autouse=True)
 def headless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPANION_HEADLESS", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left_open() -> Iterator[None]:
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -88,6 +88,10 @@ def test_a_quadratic_form_has_two_minima_at_its_lowest_eigenvector():
     found = spinglass.descend(j, spinglass.starts(20, 12, seed=5, dtype=DOUBLE), tolerance=1e-6)
     assert torch.allclose(found.energy, torch.linalg.eigvalsh(j)[0].expand(20), atol=1e-6)
     assert spinglass.distinct(found.points, p=2) == 1
+    eigenvalues = torch.linalg.eigvalsh(j)
+    assert torch.allclose(
+        spinglass.curvatures(j, found.points[:1])[0], 2 * (eigenvalues[1:] - eigenvalues[0]), atol=1e-5
+    )
 
 
 def test_curvatures_are_second_differences_along_the_sphere():
@@ -113,3 +117,13 @@ def test_annealing_goes_lower_than_it_began():
     cooled = spinglass.anneal(j, points, seed=0)
     assert spinglass.energy(j, cooled).mean() < -1
     assert torch.equal(cooled, spinglass.anneal(j, points, seed=0))
+
+
+def test_stochastic_steps_go_down_on_the_sum_of_their_parts():
+    points = spinglass.starts(8, 15, seed=0, dtype=DOUBLE)
+    j, found = spinglass.wander(points, seed=1, parts=4, sweeps=100)
+    assert j.std().item() == pytest.approx(spinglass.couplings(15, seed=9, dtype=DOUBLE).std().item(), rel=0.1)
+    assert torch.allclose(found.norm(dim=1), torch.full((8,), math.sqrt(15), dtype=DOUBLE))
+    ended = spinglass.descend(j, found)
+    assert (spinglass.energy(j, found) - ended.energy).abs().max() < 0.05
+    assert (ended.energy < spinglass.energy(j, points)).all()
