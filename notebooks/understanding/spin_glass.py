@@ -21,8 +21,8 @@
 # bounded below by the global minimum; "the probability of finding them outside the band diminishes exponentially with
 # N". Networks are said to be linked to this ([minima](minima.ipynb)). The slides give no number and no simulation.
 #
-# **Time on two cores.** smoke: seconds; laptop: a minute; paper (up to 500 spins, 20 tensors, 1,000 starts each): an
-# hour or two. The laptop run stops at 100 spins, where nearly all minima still lie above the band: it shows how they
+# **Time on two cores.** smoke: seconds; laptop: two minutes; paper (up to 500 spins, 20 tensors, 1,000 starts each):
+# an hour or two. The laptop run stops at 100 spins, where nearly all minima still lie above the band: it shows how they
 # come nearer, not that they arrive.
 
 # %% tags=["parameters"]
@@ -152,7 +152,12 @@ def with_band(figure):
 # %%
 quenched = {n: np.concatenate(list(part["energy"])) for n, part in table.groupby("n")}
 figure = with_band(plots.curves(densities(quenched), "energy", "density", hue="spins", xlabel="energy per spin"))
-run.figure("energies", figure, caption="Energies of minima by number of spins; grey: the band of a large system.")
+run.figure(
+    "energies",
+    figure,
+    caption="Energies of minima by number of spins; grey: the band of a large system.",
+    n=scale.tensors,
+)
 
 # %% [markdown]
 # The narrow grey strip is the band; the dotted line lies a margin above it. With more spins the minima move towards
@@ -219,7 +224,12 @@ fits = {name: stats.power_law(part["spins"], part["mean"]) for name, part in mom
 parts = pd.concat([per_tensor.rename(columns={name: "value"}).assign(of=told)
                    for name, told in (("gap", "mean above the band"), ("sd", "spread"))])  # fmt: skip
 figure = plots.curves(parts, "spins", "value", hue="of", log=True, log_x=True, xlabel="spins", ylabel="energy per spin")
-run.figure("scaling", figure, caption="How mean (above the band's top) and spread of the minima fall with spins.")
+run.figure(
+    "scaling",
+    figure,
+    caption="How mean (above the band's top) and spread of the minima fall with spins.",
+    n=scale.tensors,
+)
 
 # %%
 for name, fit in fits.items():
@@ -228,8 +238,8 @@ for name, fit in fits.items():
 # %% [markdown]
 # Straight lines here are power laws. Both fall: the minima come nearer to the band, and nearer to one another.
 #
-# The claim is sharper: *outside* the band there should be exponentially few. On a logarithmic axis an exponential is a
-# straight line against N.
+# The claim is sharper: *outside* the band there should be exponentially few, the share falling by the same factor with
+# every so many spins.
 
 # %%
 MARGINS = [0.02, 0.05, 0.1]
@@ -238,7 +248,12 @@ outside = pd.DataFrame([
     for row in table.itertuples() for margin in MARGINS
 ])  # fmt: skip
 figure = plots.curves(outside, "spins", "outside", hue="margin", share=True, ylabel="share above the band")
-run.figure("outside", figure, caption="Share of minima more than a margin above the band's top, by number of spins.")
+run.figure(
+    "outside",
+    figure,
+    caption="Share of minima more than a margin above the band's top, by number of spins.",
+    n=scale.tensors,
+)
 
 # %% [markdown]
 # Follow the curve of each margin. As long as it is near the top there is nothing to fit; where it falls, more sizes
@@ -267,7 +282,12 @@ middle = [n for n in scale.sizes if n <= 100]
 found = run.sweep(ways, n=middle, tensor=range(scale.tensors), seed=run.seeds(1))
 long = found.melt(["n", "tensor"], ["downhill", "stochastic steps", "annealing"], "way", "energy")
 figure = plots.strip(long, "n", "energy", hue="way", xlabel="spins", ylabel="mean energy of minima")
-run.figure("ways", figure, caption="Mean energy of the minima found by three ways down, one point a landscape.")
+run.figure(
+    "ways",
+    figure,
+    caption="Mean energy of the minima found by three ways down, one point a landscape.",
+    n=scale.tensors,
+)
 
 # %% [markdown]
 # Annealing finds lower minima than walking straight down; stochastic steps should hardly matter, since their noise dies
