@@ -1,0 +1,29 @@
+"""Plots that take what was awkward once, and tables that feed them."""
+
+import numpy as np
+import pandas as pd
+
+from companion import models, plots, tables
+
+
+def test_architecture_tells_the_weights_of_every_network():
+    drawn = {name: models.layer_table(models.DigitCNN(seed=0, outputs=k), (1, 28, 28)) for name, k in
+             (("ten", 10), ("eleven", 11))}  # fmt: skip
+    figure = plots.architecture(drawn)
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert [title.split(":")[0] for title in titles] == ["ten", "eleven"]
+    assert "5,142 weights" in titles[0]
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert any("24×24×6" in text and "156" in text for text in written)
+
+
+def test_a_strip_of_shares_takes_differences_below_zero():
+    table = pd.DataFrame({"arm": ["a"] * 3 + ["b"] * 3, "gain": [-0.2, -0.1, -0.15, 0.9, 1.0, 0.95]})
+    figure = plots.strip(table, "arm", "gain", share=True, width=3.0)
+    assert figure.get_size_inches()[0] == 3.0
+
+
+def test_tables_put_together_are_unrolled_row_by_row():
+    part = pd.DataFrame({"kind": ["a"], "loss": [np.array([1.0, 2.0])]})
+    both = pd.concat([part, part.assign(kind="b")])  # the same index twice
+    assert tables.unroll(both, "loss", epoch=[1, 2])["kind"].tolist() == ["a", "a", "b", "b"]
