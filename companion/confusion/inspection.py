@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch.nn import functional as F
 
 from companion.models.cnn import CifarCNN
+from companion.stats.detection import auroc
 
 HIDDEN = 12  # modules of `layer_by_layer` up to the hidden units
 
@@ -98,9 +98,5 @@ def probes(
     )
     weights = torch.linalg.solve(square, design.T @ (targets - targets.mean(0)) / len(design))
     scores = ((unseen[0].double() - centre) / scale @ weights).numpy()
-    areas = []
-    for label, column in enumerate(scores.T):
-        own = (unseen[1] == label).numpy()
-        ranks = rankdata(column)[own].sum() - own.sum() * (own.sum() + 1) / 2
-        areas.append(ranks / (own.sum() * (~own).sum()))
-    return np.array(areas)
+    own = [(unseen[1] == label).numpy() for label in range(scores.shape[1])]
+    return np.array([auroc(column[inside], column[~inside]) for column, inside in zip(scores.T, own, strict=True)])

@@ -7,7 +7,7 @@ from companion.data.corruption import swap_halves
 from companion.data.geometry import rotate
 from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
-from companion.data.novelties import NOVELTIES, blended, clothes, novelties
+from companion.data.novelties import NOVELTIES, UNSEEN, blended, clothes, novelties
 from companion.data.sampling import stratified
 from companion.data.superpixels import superpixels
 from companion.data.synthetic import GEOMETRIES, Points, two_planes
@@ -16,6 +16,7 @@ __all__ = [
     "CIFAR10_CLASSES",
     "GEOMETRIES",
     "NOVELTIES",
+    "UNSEEN",
     "Canvases",
     "Images",
     "Mosaics",

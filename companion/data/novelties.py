@@ -29,6 +29,8 @@ NOVELTIES = (
     "clothing",
     "blank",
 )
+# Those of them that are like nothing in a training on digits and uniform noise; fixed before any network ran.
+UNSEEN = ("normal", "normal, clipped", "sparse", "shuffled", "phase", "negative", "rotated 90", "glyphs", "crops")
 GREY = (0.299, 0.587, 0.114)  # luma of red, green and blue
 CHARACTERS = 20  # in the made-up alphabet
 CLOTHING_FILE = "t10k-images-idx3-ubyte.gz"

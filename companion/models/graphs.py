@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from companion.models.reasoning import REASONS
+from companion.models.reasoning import REASONS, head
 from companion.seeds import initial_weights
 
 NEIGHBOURS = 8
@@ -107,10 +107,8 @@ class GraphCNN(nn.Sequential):
     ----------
     seed : int
         Seed of the initial weights (PyTorch's default initialisation).
-    outputs : int
-        10 makes the vanilla network, 256 the one that predicts its net-reasoning.
-    hidden : int
-        Units of a hidden layer in the head; 0 for none.
+    outputs, hidden : int
+        See `companion.models.reasoning.head`.
 
     Raises
     ------
@@ -124,14 +122,10 @@ class GraphCNN(nn.Sequential):
     """
 
     def __init__(self, *, seed: int, outputs: int = 10, hidden: int = 0) -> None:
-        if outputs < 1 or hidden < 0:
-            raise ValueError(f"a head has at least one output and no less than 0 hidden units, not {outputs}, {hidden}")
         with initial_weights(seed):
             layers = GraphConv(3, 32), GraphConv(32, 32), GraphConv(32, REASONS // 2)
-            head = [nn.Linear(hidden or REASONS, outputs)]
-            if hidden:
-                head = [nn.Linear(REASONS, hidden), nn.ReLU(), *head]
-        super().__init__(Edges(), *layers, Gather(), *head)
+            top = head(outputs, hidden)
+        super().__init__(Edges(), *layers, Gather(), *top)
 
     @property
     def features(self) -> nn.Sequential:

@@ -11,6 +11,27 @@ from companion.seeds import initial_weights
 REASONS = 256  # 16 maps of 4x4: the trunk's output, and the length of a net-reasoning vector
 
 
+def head(outputs: int, hidden: int = 0) -> list[nn.Module]:
+    """Return the layers on top of a trunk's 256 numbers; the last is linear.
+
+    Parameters
+    ----------
+    outputs : int
+        10 for a vanilla network, 11 for ReasonNet (ten digits and noise), 256 for the Reasonable network.
+    hidden : int
+        Units of a hidden layer; 0 for none.
+
+    Raises
+    ------
+    ValueError
+        If there is no output, or a negative number of hidden units.
+    """
+    if outputs < 1 or hidden < 0:
+        raise ValueError(f"a head has at least one output and no less than 0 hidden units, not {outputs}, {hidden}")
+    last = nn.Linear(hidden or REASONS, outputs)
+    return [nn.Linear(REASONS, hidden), nn.ReLU(), last] if hidden else [last]
+
+
 class Ink(nn.Module):
     """Turn images into numbers for the network: bytes into shares of full ink, standardised if asked.
 
@@ -43,10 +64,8 @@ class DigitCNN(nn.Sequential):
     ----------
     seed : int
         Seed of the initial weights (PyTorch's default initialisation).
-    outputs : int
-        10 makes the vanilla CNN, 11 ReasonNet (ten digits and noise), 256 the Reasonable network.
-    hidden : int
-        Units of a hidden layer in the head; 0 for none.
+    outputs, hidden : int
+        See `head`.
     mean, sd : float
         Standardisation of the pixels, see `Ink`.
 
@@ -68,15 +87,11 @@ class DigitCNN(nn.Sequential):
     """
 
     def __init__(self, *, seed: int, outputs: int = 10, hidden: int = 0, mean: float = 0.0, sd: float = 1.0) -> None:
-        if outputs < 1 or hidden < 0:
-            raise ValueError(f"a head has at least one output and no less than 0 hidden units, not {outputs}, {hidden}")
         with initial_weights(seed):
             convolutions = nn.Conv2d(1, 6, 5), nn.Conv2d(6, 16, 5)
-            head = [nn.Linear(hidden or REASONS, outputs)]
-            if hidden:
-                head = [nn.Linear(REASONS, hidden), nn.ReLU(), *head]
+            top = head(outputs, hidden)
         trunk = [layer for one in convolutions for layer in (one, nn.MaxPool2d(2), nn.ReLU())]
-        super().__init__(Ink(mean, sd), *trunk, nn.Flatten(), *head)
+        super().__init__(Ink(mean, sd), *trunk, nn.Flatten(), *top)
 
     @property
     def features(self) -> nn.Sequential:

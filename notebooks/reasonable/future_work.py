@@ -366,15 +366,17 @@ run.table("areas", table, caption="Area over the perturbation curve as a multipl
 
 # %% [markdown]
 # The likeness is no accident. As ε goes to zero, the ε-rule *is* gradient times input in a network that is linear by
-# pieces, as this one of convolutions, rectifiers and max-pools is. With random weights and images, to rounding:
+# pieces, as this one of convolutions, rectifiers and max-pools is. With random weights and images, to a thousandth of
+# the largest entry (the rest is what captum adds to denominators against a division by zero):
 
 # %%
 # NBVAL_CHECK_OUTPUT
 with torch.device("cpu"):
-    layers, images = relevance.logits(models.DigitCNN(seed=0).double()), torch.rand(8, 1, 28, 28, dtype=torch.double)
+    layers = relevance.logits(models.DigitCNN(seed=0).double())
+    images = torch.rand(8, 1, 28, 28, dtype=torch.double, generator=generator(0, "points"))
     full = relevance.relevance(layers, images, torch.arange(8), epsilon=1e-12)
     product = relevance.gradient_times_input(layers, images, torch.arange(8))
-bool(torch.allclose(full, product, atol=1e-6 * float(product.abs().max())))
+bool((full - product).abs().max() < 1e-3 * product.abs().max())
 
 # %% [markdown]
 # And the time, which is what "lighter" is about? It does not depend on the weights, so an untrained network will do;

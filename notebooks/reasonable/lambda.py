@@ -172,8 +172,7 @@ figure = plots.matrices(
 run.figure("auroc", figure, caption="Area under the ROC curve by set and λ at two learning rates, over seeds.")
 
 # %%
-UNSEEN = ["normal", "normal, clipped", "sparse", "shuffled", "phase", "negative", "rotated 90", "glyphs", "crops"]
-JUDGED = [data.NOVELTIES.index(name) for name in UNSEEN]  # as in new_data_points
+JUDGED = [data.NOVELTIES.index(name) for name in data.UNSEEN]  # as in new_data_points
 dial = pd.DataFrame([
     {"λ": name, "rate": RATES[rate], "auroc": value}
     for rate in RATES for place, name in enumerate(names) for value in areas[rate][:, place, JUDGED].mean(1)

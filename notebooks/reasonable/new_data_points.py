@@ -77,12 +77,12 @@ Markdown(f"Fashion-MNIST, where a machine has it, is a set of its own (*clothing
 # digits. Digits turned by 30 degrees can still be read, and some that are turned by 180 are digits again (0, 1, 8, and
 # 6 for 9): to accept those is no failure. *glyphs* are made-up characters, *crops* are grey pieces of photographs.
 #
-# Fixed before any run, these nine count as unlike anything in training:
+# Fixed before any run, nine of them count as unlike anything in training:
 
 # %%
-UNSEEN = ["normal", "normal, clipped", "sparse", "shuffled", "phase", "negative", "rotated 90", "glyphs", "crops"]
-NEW = [SETS.index(name) for name in ["uniform", *UNSEEN]]  # places in what a network says about sets
-JUDGED = [data.NOVELTIES.index(name) for name in UNSEEN]  # places among the novelties
+print(", ".join(data.UNSEEN))
+NEW = [SETS.index(name) for name in ["uniform", *data.UNSEEN]]  # places in what a network says about sets
+JUDGED = [data.NOVELTIES.index(name) for name in data.UNSEEN]  # places among the novelties
 
 # %% [markdown]
 # ## The networks
