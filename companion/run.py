@@ -266,7 +266,7 @@ class Run:
         variant : str
             Which version of the experiment gave the values.
         reason : str
-            One sentence: why the claim comes out as it does. By default, why the verdict is open, if it is.
+            One sentence: why the claim comes out as it does. It follows why the verdict is open, if it is.
 
         Raises
         ------
@@ -291,7 +291,7 @@ class Run:
             "high": _number(judged.high),
             "n": None if judged.n is None else int(judged.n),
             "p": _number(judged.p),
-            "reason": reason or judged.reason,
+            "reason": ". ".join(part for part in (judged.reason, reason) if part),
         }
         if variant == row.variant:
             entry["verdict"] = str(judged.verdict)

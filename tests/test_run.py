@@ -188,7 +188,8 @@ def test_a_smaller_run_leaves_the_verdict_open_and_says_why(story):
     entry = run.record()["claims"]
     assert entry[SETUP]["verdict"] == "agrees"
     assert entry[DRAW]["verdict"] == "inconclusive"
-    assert entry[DRAW]["variants"]["faithful"]["reason"]
+    assert entry[DRAW]["variants"]["faithful"]["reason"] == "a draw needs 5 values, 3 given"
+    assert entry[DRAW]["variants"]["corrected"]["reason"] == "a draw needs 5 values, 3 given. Told so."
 
 
 def test_a_claim_takes_a_statistic_of_the_whole_study(project):
