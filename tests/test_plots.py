@@ -23,6 +23,14 @@ def test_a_strip_of_shares_takes_differences_below_zero():
     assert figure.get_size_inches()[0] == 3.0
 
 
+def test_small_shares_have_ticks_that_differ():
+    table = pd.DataFrame({"arm": ["a"] * 3, "share": [0.0, 0.012, 0.003]})
+    figure = plots.strip(table, "arm", "share", share=True)
+    figure.canvas.draw()
+    told = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(set(told)) == len(told) and all(label.endswith("%") for label in told)
+
+
 def test_tables_put_together_are_unrolled_row_by_row():
     part = pd.DataFrame({"kind": ["a"], "loss": [np.array([1.0, 2.0])]})
     both = pd.concat([part, part.assign(kind="b")])  # the same index twice

@@ -117,5 +117,6 @@ def dress(
         ax.set_yscale("log")
     if share:
         low, high = ax.get_ylim()
-        ax.set_ylim(max(low, -0.03), min(high, 1.03))  # an interval of few seeds may leave the range of shares
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        low, high = max(low, -0.03), min(high, 1.03)  # an interval of few seeds may leave the range of shares
+        ax.set_ylim(low, high)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if high - low > 0.04 else 1))

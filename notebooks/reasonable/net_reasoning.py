@@ -248,9 +248,7 @@ run.figure("geometry", figure, caption="Variance between classes, and purity of 
 # `faithful` is the row of the predicted class at the paper's rate.
 
 # %%
-CUT = (
-    "At this rate the training is cut off while the error still falls: its end hangs on sizes that are not told."
-)
+CUT = "At this rate the training is cut off while the error still falls: its end hangs on sizes that are not told."
 STEEP = "A curve that is cut off where it is steeper gains more from going on."
 DISAGREE = "What is not explained are digits on whose class the two networks disagree."
 ten, thirty = (table.set_index("seed") for table in (short[short.lr == FAITHFUL], long))
