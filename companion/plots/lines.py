@@ -56,7 +56,8 @@ def curves(
     dress(ax, share=share, log=log, xlabel=xlabel or x, ylabel=ylabel or y, title=title)
     if log_x:
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = ax.get_xlim()
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))  # else labels collide
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         ax.xaxis.set_minor_locator(NullLocator())
     if hue is not None or reported:
