@@ -330,8 +330,10 @@ def test_a_polar_plot_shows_negative_values_dotted():
     plt.close(figure)
 
 
-def test_a_sphere_has_a_cloud_for_every_label_and_an_arrow_for_every_centre():
+def test_a_sphere_has_a_cloud_for_every_label_and_a_pin_for_every_centre():
     points, labels = recos.planted(50, spread=0.1, seed=0)
     found = recos.kmeans(points, 4, seed=0)
     figure = plots.sphere({"one": (points.numpy(), labels.numpy())}, centres={"one": found.centres.numpy()})
-    assert len(figure.axes[0].collections) == 1 + 4 + 4
+    assert len(figure.axes[0].collections) == 1 + 4 and len(figure.axes[0].lines) == 4
+    tip = np.array(figure.axes[0].lines[2].get_data_3d())[:, 1]
+    assert np.allclose(tip / np.linalg.norm(tip), found.centres[2])

@@ -57,7 +57,7 @@ def sphere(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], *, centres: Mappi
     Parameters
     ----------
     centres : mapping
-        For some of the entries, vectors (k, 3) that are drawn as arrows from the middle, in the labels' colours.
+        For some of the entries, vectors (k, 3) that are drawn as pins from the middle, in the labels' colours.
     """
     figure = plt.figure(figsize=(2.7 * len(parts) + 0.4, 2.8))
     grid = np.linspace(0, np.pi, 13)[None, :], np.linspace(0, 2 * np.pi, 25)[:, None]
@@ -70,7 +70,7 @@ def sphere(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], *, centres: Mappi
             ax.scatter(*points[labels == label].T, s=9, alpha=0.6, color=colour, lw=0, rasterized=True)
         for label, centre in enumerate(centres.get(title, ())):
             colour = PALETTE[label % len(PALETTE)]
-            ax.quiver(0, 0, 0, *(1.2 * centre), color=colour, lw=1.6, arrow_length_ratio=0.15)
+            ax.plot(*np.outer(centre, [0, 1.15]), color=colour, marker="o", markevery=[1], ms=5)
         ax.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
         ax.set_title(title, loc="center", y=0.98)
         ax.set_axis_off()
