@@ -49,7 +49,7 @@ from companion.run import Run
 # %%
 run = Run("understanding/anchor_vectors", profile=profile, device=device, seed=seed)
 scale = run.scale(
-    smoke=dict(images=250, tests=250, practised=200, epochs=2, seeds=2, grid="cut", patches=500,
+    smoke=dict(images=250, tests=250, practised=100, epochs=2, seeds=2, grid="cut", patches=500,
                sizes=(50, 200), steps=10),
     laptop=dict(images=2_000, tests=2_000, practised=1_000, epochs=5, seeds=3, grid="cut", patches=6_000,
                 sizes=(50, 200, 800), steps=200),
@@ -395,8 +395,8 @@ figure = plots.panels(parts, cloud, size=(2.4, 2.3), xlabel="angle between input
 run.figure("distortion", figure, caption="Angle of two inputs against the distance of their codes.", n=1)
 
 # %% [markdown]
-# Raw codes keep the angle: the cloud is nearly a line. Rectified ones blur it, most of all for inputs far apart, whose
-# order hardly matters any more; the threshold blurs it most, down to codes at distance zero.
+# Raw codes keep the angle: the cloud is nearly a line. Rectified ones blur it: some inputs tens of degrees apart have
+# nearly the same code, and how far apart distant ones are hardly matters any more. The threshold blurs it further.
 
 # %% [markdown]
 # ## Patches of digits
