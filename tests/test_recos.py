@@ -278,6 +278,44 @@ def test_layers_are_clustered_one_after_the_other(net):
         assert (own * anchors).sum(1).median() > 0.99
 
 
+def test_moved_tells_angles_to_the_start_and_to_the_nearest_centre():
+    plane = torch.tensor([[1.0, -1, 0, 0], [0, 0, 1, -1]], dtype=DOUBLE) / 2**0.5
+    places = [recos.on_circle(torch.tensor(some, dtype=DOUBLE)) @ plane for some in ([0.0, 90], [20.0, 100])]
+    centres = recos.on_circle(torch.tensor([30.0, 180], dtype=DOUBLE)) @ plane
+    from_start, to_centre = recos.moved([3 * one + 7 for one in places], centres)  # neither length nor mean matters
+    assert np.allclose(from_start, [0, 15], atol=1e-5) and np.allclose(to_centre, [(30 + 60) / 2, (10 + 70) / 2])
+
+
+# Practices
+
+
+@pytest.fixture
+def trainings():
+    """Accuracy 0.5, 0.1 more with b = 2, 0.01 less with c = "y", both together 0.3 less; the second seed 0.02 more."""
+    rows = itertools.product((1, 2), ("x", "y"), (0, 1))
+    values = {(1, "x"): 0.5, (2, "x"): 0.6, (1, "y"): 0.49, (2, "y"): 0.2}
+    return pd.DataFrame([dict(b=b, c=c, seed=s, accuracy=values[b, c] + 0.02 * s * b) for b, c, s in rows])
+
+
+HOME, LEVELS = {"b": 1, "c": "x"}, {"b": [1, 2, 3], "c": ["x", "y"]}
+
+
+def test_effects_are_changes_from_home_with_all_others_at_home(trainings):
+    found = recos.effects(trainings, HOME, {"b": [1, 2], "c": ["x", "y"]}).set_index("practice")
+    assert list(found.index) == ["b 2", "c y"]
+    assert found.loc["b 2", "change"] == pytest.approx(11) and found.loc["c y", "change"] == pytest.approx(-1)
+    assert found.loc["b 2", "high"] - 11 == pytest.approx(12.706 * 1.0, rel=1e-3)  # t with one degree, s.d. of 2 ** .5
+    assert found.loc["c y", "low"] == pytest.approx(found.loc["c y", "high"])
+
+
+def test_trainings_at_home_and_planes(trainings):
+    assert len(recos.turned(trainings, HOME)) == 2 and len(recos.turned(trainings, HOME, "b")) == 4
+    found = recos.plane(trainings, HOME, "b", "c", LEVELS)
+    assert np.allclose(found, [[0.51, 0.50], [0.62, 0.22], [np.nan, np.nan]], equal_nan=True)
+    assert np.allclose(recos.best_less_worst(recos.turned(trainings, HOME, "b"), "b"), [0.1, 0.12])
+    assert np.allclose(recos.best_less_worst(trainings, "c"), [0.55 - 0.345, 0.58 - 0.375])
+
+
 # Two stages
 
 

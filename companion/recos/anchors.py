@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from companion.data.images import Images, mnist
 from companion.models.recos import Stage, directions
-from companion.recos.sphere import kmeans, patches
+from companion.recos.sphere import angles, kmeans, patches
 from companion.seeds import generator
 from companion.training.evaluation import outputs
 
@@ -57,15 +58,34 @@ def anchors(stage: Stage) -> torch.Tensor:
     return stage.layer.weight.detach().flatten(1).to("cpu", copy=True)
 
 
+def moved(taken: Sequence[torch.Tensor], centres: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean angles, in degrees, of anchor vectors to where they were at first, and to the nearest centre.
+
+    Parameters
+    ----------
+    taken : sequence of Tensor, shape (outputs, inputs)
+        The anchor vectors of a layer at several times; their means are taken off.
+    centres : Tensor, shape (k, inputs)
+        Of zero mean and unit length.
+
+    Returns
+    -------
+    from_start, to_centre : ndarray, shape (times,)
+    """
+    there = [directions(vectors) for vectors in taken]
+    from_start = [angles(one, there[0]).diagonal().mean().item() for one in there]
+    return np.array(from_start), np.array([angles(one, centres).amin(1).mean().item() for one in there])
+
+
 def inputs_of(net: nn.Sequential, stage: int, images: torch.Tensor, n: int, *, seed: int) -> torch.Tensor:
     """Return what a stage (from 1) compares with its anchor vectors: at most n vectors of zero mean and unit length.
 
     For a convolution these are patches, cut at random from what the stages before make of images.
     """
-    values = outputs(net[:stage], images)
+    before = net[:stage]
     if isinstance(net[stage].layer, nn.Conv2d):
-        return patches(values, n, seed=seed)[0]
-    return directions(values.flatten(1)[:n].cpu().double())
+        return patches(outputs(before, images), n, seed=seed)[0]
+    return directions(outputs(before, images[:n]).flatten(1).cpu().double())
 
 
 @torch.no_grad()

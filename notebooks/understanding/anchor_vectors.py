@@ -105,23 +105,8 @@ trained = run.sweep(practice, [one | dict(seed=s) for one in chosen for s in run
 FACTORS = PRACTICES | {"epochs": list(range(1, scale.epochs + 1))}
 HOME = DEFAULT | {"epochs": scale.epochs}
 every = tables.unroll(trained, "accuracy", epochs=FACTORS["epochs"])
-
-
-def turned(factor):
-    """Trainings in which all other practices are at home."""
-    return every[np.logical_and.reduce([every[name] == HOME[name] for name in FACTORS if name != factor])]
-
-
-# %%
-rows = []
-for factor in FACTORS:
-    by_level = turned(factor).pivot_table(index="seed", columns=factor, values="accuracy", sort=False)
-    for level in by_level.columns.drop(HOME[factor]):
-        low, high = stats.mean_interval(100 * (by_level[level] - by_level[HOME[factor]]))[1:3]
-        rows.append(dict(practice=f"{factor} {level}", change=(low + high) / 2, low=low, high=high))
-effects = pd.DataFrame(rows)
-home = turned("epochs").loc[lambda part: part.epochs == scale.epochs, "accuracy"]
-effects = run.table("practices", effects, caption="Change of test accuracy (points) from the default, by practice.")
+effects = recos.effects(every, HOME, FACTORS)
+run.table("practices", effects, caption="Change of test accuracy (points) from the default, by practice.")
 
 # %%
 figure = plots.intervals(effects, "practice", "change", xlabel="change of test accuracy (points)")
@@ -129,7 +114,8 @@ run.figure("practices", figure, caption="Change of test accuracy when one practi
 
 # %%
 default = ", ".join(f"{name} {level}" for name, level in HOME.items())
-Markdown(f"With the default ({default}), **{100 * home.mean():.1f} %** of the test digits are read on average.")
+usual = recos.turned(every, HOME)["accuracy"].mean()
+Markdown(f"With the default ({default}), **{100 * usual:.1f} %** of the test digits are read on average.")
 
 # %% [markdown]
 # Zeros and N(0, 1) leave the network near chance: zeros are the same filter many times over, none of which gets a
@@ -140,17 +126,8 @@ Markdown(f"With the default ({default}), **{100 * home.mean():.1f} %** of the te
 # The learning rate cannot be judged alone; which one is right hangs on the weights it starts from, and (in the full
 # grid) on momentum and batch.
 
-
 # %%
-def cells(rows, columns, **fixed):
-    at = HOME | fixed
-    others = [name for name in FACTORS if name not in (rows, columns)]
-    part = every[np.logical_and.reduce([every[name] == at[name] for name in others])]
-    wide = part.pivot_table(index=rows, columns=columns, values="accuracy")
-    return wide.reindex(index=FACTORS[rows], columns=FACTORS[columns]).to_numpy()
-
-
-parts = {f"momentum {m:g}, batch {b}": cells("initial", "lr", momentum=m, batch=b)
+parts = {f"momentum {m:g}, batch {b}": recos.plane(every, HOME | dict(momentum=m, batch=b), "initial", "lr", FACTORS)
          for b in PRACTICES["batch"] for m in PRACTICES["momentum"]}  # fmt: skip
 parts = {name: matrix for name, matrix in parts.items() if np.isfinite(matrix).all()}
 figure = plots.matrices(parts, rows=FACTORS["initial"], columns=FACTORS["lr"], ylabel="initial weights",
@@ -198,24 +175,15 @@ def fitted(net, examples, seed):
 
 # %%
 def atlas(seed):
-    train, test = recos.digits("train", scale.images), recos.digits("test", scale.tests)
-    net = models.recos_lenet5(seed=seed)
+    train, net = recos.digits("train", scale.images), models.recos_lenet5(seed=seed)
     with recos.watched(net, STEPS) as seen:
         fitted(net, train, seed)
     seen.append([recos.anchors(net[layer]) for layer in LAYERS])
-    result = dict(first=seen[0][0], last=seen[-1][0])
-    from_start, to_centre = [], []
-    for place, layer in enumerate(LAYERS):
-        moved = [recos.directions(taken[place]) for taken in seen]
-        inputs = recos.inputs_of(net, layer, train.inputs, scale.patches, seed=seed)
-        centres = recos.kmeans(inputs, len(moved[0]), seed=seed).centres
-        from_start.append([recos.angles(one, moved[0]).diagonal().mean().item() for one in moved])
-        to_centre.append([recos.angles(one, centres).amin(1).mean().item() for one in moved])
-        result[f"centres{layer}"] = centres
-    before = [weights.clone() for weights in net.parameters()]
-    training.accuracy(net, test)
-    changed = max((a - b).abs().max() for a, b in zip(before, net.parameters(), strict=True))
-    return result | dict(from_start=np.array(from_start), to_centre=np.array(to_centre), changed=changed.item())
+    inputs = (recos.inputs_of(net, layer, train.inputs, scale.patches, seed=seed) for layer in LAYERS)
+    centres = [recos.kmeans(some, len(one), seed=seed).centres for some, one in zip(inputs, seen[0], strict=True)]
+    moved = [recos.moved([taken[k] for taken in seen], centres[k]) for k in range(len(LAYERS))]
+    from_start, to_centre = (np.stack(both) for both in zip(*moved, strict=True))
+    return dict(first=seen[0][0], last=seen[-1][0], centres=centres[0], from_start=from_start, to_centre=to_centre)
 
 
 # %%
@@ -242,8 +210,8 @@ run.figure("angles", figure, caption="Mean angle of filters to their start and t
 
 # %%
 one = pictured.iloc[0]
-shown = {"before training": one["first"], "after": one["last"], "centres": one["centres1"]}
-shown = {name: recos.directions(torch.as_tensor(some, dtype=torch.double)) for name, some in shown.items()}
+shown = {"before training": one["first"], "after": one["last"], "centres": one["centres"]}
+shown = {name: recos.directions(torch.tensor(some, dtype=torch.double)) for name, some in shown.items()}
 figure = plots.images({name: some.reshape(-1, 5, 5).numpy() + 0.5 for name, some in shown.items()})
 run.figure("filters", figure, caption="C1 filters of one network before and after training, and cluster centres.", n=1)
 
@@ -508,25 +476,18 @@ run.table(
 # `practice.list` takes, for every practice, the levels with the best and with the worst mean accuracy, and judges the
 # practice for which they are nearest to one another.
 
-
 # %%
-def differences(factor, part):
-    """For every seed the accuracy of the level that is best on average less that of the worst."""
-    wide = part.pivot_table(index="seed", columns=factor, values="accuracy")
-    return (wide[wide.mean().idxmax()] - wide[wide.mean().idxmin()]).to_numpy()
-
-
 last = every[every.epochs == HOME["epochs"]]
-around = {name: turned(name) for name in FACTORS}
+around = {name: recos.turned(every, HOME, name) for name in FACTORS}
 whole_grid = {name: every if name == "epochs" else last for name in FACTORS}
 full = {"faithful": whole_grid, "around the default": around}
 designs = full if scale.grid == "full" else {"faithful": around}
 
 # %%
 for variant, parts in designs.items():
-    moved = {name: differences(name, part) for name, part in parts.items()}
-    weakest = min(moved, key=lambda name: moved[name].mean())
-    interval = stats.mean_interval(moved[weakest])
+    matters = {name: stats.mean_interval(recos.best_less_worst(part, name)) for name, part in parts.items()}
+    weakest = min(matters, key=lambda name: matters[name].mean)
+    interval = matters[weakest]
     run.claim(
         "understanding.practice.list", estimate=interval.mean, low=interval.low, high=interval.high,
         n=interval.n, variant=variant, reason=f"The weakest practice here is: {weakest}.",
@@ -536,18 +497,18 @@ for variant, parts in designs.items():
 by_kind = given[given.layers == 2].pivot_table(index="seed", columns="filters", values="refitted")
 run.claim("understanding.weights.store", by_kind[["as trained", "random"]].to_numpy())
 run.claim("understanding.weights.store", by_kind[["trained", "random"]].to_numpy(), variant="both refitted")
-run.claim("understanding.weights.anchor", pictured["changed"].max())
 
 # %%
 products = []
 for s in run.seeds(max(2, scale.seeds)):
-    net = models.recos_lenet5(seed=s)
-    by_hand = F.unfold(images := net[0](recos.digits("test", 100).inputs), 5).transpose(1, 2) @ recos.anchors(net[1]).T
+    net, digits = models.recos_lenet5(seed=s), recos.digits("test", 100)
+    before, images = copy.deepcopy(net), net[0](digits.inputs)
     conv = net[1].responses(images).flatten(2).transpose(1, 2) - net[1].layer.bias
-    hidden = net[:3](images).flatten(1)
-    dense = net[3].responses(hidden) - (hidden[:, None] * net[3].layer.weight).sum(2) - net[3].layer.bias
-    products.append(max((by_hand - conv).abs().max().item(), dense.abs().max().item()))
+    products.append((F.unfold(images, 5).transpose(1, 2) @ recos.anchors(net[1]).T - conv).abs().max().item())
+training.accuracy(net, digits)
 run.claim("understanding.conv.inner", products)
+changed = [(a - b).abs().max().item() for a, b in zip(net.parameters(), before.parameters(), strict=True)]
+run.claim("understanding.weights.anchor", max(changed))
 
 # %%
 run.claim("understanding.recos.sphere", four_clusters.query("spread == 0.3")["purity"])
