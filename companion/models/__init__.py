@@ -8,6 +8,7 @@ from companion.models.lenet import LeNet5, flip_first_layer
 from companion.models.mlp import MLP
 from companion.models.pixels import CODINGS, Pixels
 from companion.models.reasoning import DigitCNN, JointReason
+from companion.models.recos import recos_lenet5
 from companion.models.segmentation import Segmenter
 from companion.models.summary import layer_table
 
@@ -25,4 +26,5 @@ __all__ = [
     "WideCifarCNN",
     "flip_first_layer",
     "layer_table",
+    "recos_lenet5",
 ]

@@ -4,6 +4,19 @@ from companion.plots.architecture import architecture
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.scenes import images, points_3d
+from companion.plots.spheres import polar, sphere
 from companion.plots.theme import panels
 
-__all__ = ["architecture", "curves", "images", "intervals", "matrices", "panels", "points_3d", "scatter", "strip"]
+__all__ = [
+    "architecture",
+    "curves",
+    "images",
+    "intervals",
+    "matrices",
+    "panels",
+    "points_3d",
+    "polar",
+    "scatter",
+    "sphere",
+    "strip",
+]
