@@ -181,13 +181,15 @@ def within_class_variance(images: torch.Tensor, labels: torch.Tensor, where: tor
     WithinClass
         Variance NaN where no sample counts.
     """
-    values, shape = images.double().flatten(1), (10, *images.shape[2:])
-    counts = torch.ones_like(values) if where is None else where.flatten(1).double()
-    member = F.one_hot(labels, 10).double().T  # (10, N)
-    n = member @ counts
-    mean = (member @ (values * counts)) / n
-    variance = ((member @ (values.square() * counts)) / n - mean.square()).clamp(min=0)
-    return WithinClass(*(one.reshape(shape).cpu().numpy() for one in (variance, n)))
+    variance, n = [], []
+    for label in range(10):
+        values = images[labels == label, 0].double()
+        counts = torch.ones_like(values) if where is None else where[labels == label, 0].double()
+        total = counts.sum(0)
+        mean = (values * counts).sum(0) / total
+        variance.append(((values - mean).square() * counts).sum(0) / total)
+        n.append(total)
+    return WithinClass(*(torch.stack(parts).cpu().numpy() for parts in (variance, n)))
 
 
 def zones(digits: torch.Tensor) -> torch.Tensor:
