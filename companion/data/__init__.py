@@ -1,6 +1,7 @@
 """Data sets: MNIST and CIFAR-10 as stored bytes, augmentation, wrong labels, mosaics as indices, made-up points."""
 
 from companion.data.augmentation import flip, flip_and_shift, shift
+from companion.data.backgrounds import CORRELATIONS, backgrounds, composed, dimmed, photographs, picture_pool
 from companion.data.canvases import Canvases, canvases
 from companion.data.colours import coloured_novelties
 from companion.data.corruption import swap_halves
@@ -14,6 +15,7 @@ from companion.data.synthetic import GEOMETRIES, Points, two_planes
 
 __all__ = [
     "CIFAR10_CLASSES",
+    "CORRELATIONS",
     "GEOMETRIES",
     "NOVELTIES",
     "UNSEEN",
@@ -21,17 +23,22 @@ __all__ = [
     "Images",
     "Mosaics",
     "Points",
+    "backgrounds",
     "blended",
     "canvases",
     "cifar10",
     "clothes",
     "coloured_novelties",
+    "composed",
+    "dimmed",
     "draw_mosaics",
     "flip",
     "flip_and_shift",
     "focused_average",
     "mnist",
     "novelties",
+    "photographs",
+    "picture_pool",
     "rotate",
     "shift",
     "stratified",

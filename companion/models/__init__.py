@@ -3,6 +3,7 @@
 from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
+from companion.models.digits_large import LargeDigitCNN
 from companion.models.graphs import GraphCNN
 from companion.models.lenet import LeNet5, flip_first_layer
 from companion.models.mlp import MLP
@@ -19,6 +20,7 @@ __all__ = [
     "DigitCNN",
     "GraphCNN",
     "JointReason",
+    "LargeDigitCNN",
     "LeNet5",
     "Pixels",
     "Segmenter",

@@ -1,6 +1,7 @@
 """The plots that recur. Each takes a tidy table and, where it is one panel, an optional ax; each returns the figure."""
 
 from companion.plots.architecture import architecture
+from companion.plots.bars import stacked
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.scenes import images, points_3d
@@ -18,5 +19,6 @@ __all__ = [
     "polar",
     "scatter",
     "sphere",
+    "stacked",
     "strip",
 ]
