@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 
 HELD = 2**24  # numbers held at once
-SHARPNESS = (
-    20.0  # of units at the edges of tiles, times the squared number in a row: the edges' share of a tile shrinks
-)
+# The steepness of units at the edges of tiles is this times the square of the tiles in a row, so that the share of a
+# tile that its edges take up shrinks with it.
+SHARPNESS = 20.0
 
 
 def steps(points: torch.Tensor, places: torch.Tensor, *, steepness: float) -> torch.Tensor:

@@ -27,7 +27,7 @@ SQUASHING: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 ACTIVATIONS = SQUASHING | {"ReLU": torch.relu, "square": torch.square, "identity": lambda x: x}
 
 RANK = 1e-10  # singular values below this share of the largest count as none
-RIDGE = 1e-10  # keeps the output weights finite while units are trained
+RIDGE = 1e-10  # of the mean square of a unit: keeps the output weights finite while units are trained
 BATCH = 2**22  # activations held at once
 
 
@@ -178,8 +178,8 @@ def train(
     def error(weights: torch.Tensor, biases: torch.Tensor) -> torch.Tensor:
         hidden = _hidden(activation, weights, biases, points)
         with torch.no_grad():  # these are the best: moving them with the hidden weights would change nothing
-            outputs = _ridge(hidden, values)
-        return (hidden @ outputs - values).square().mean() + RIDGE * outputs.square().sum()
+            outputs, ridge = _ridge(hidden, values)
+        return (hidden @ outputs - values).square().mean() + ridge * outputs.square().sum()
 
     best, least = None, math.inf
     for start in range(starts):
@@ -187,7 +187,7 @@ def train(
         first = random_units(units, points.shape[1], activation=activation, rises=rises, seed=1_000 * seed + start)
         weights, biases = minimise(error, [first.weights, first.biases], steps=steps)
         net = first._replace(weights=weights, biases=biases)
-        net = net._replace(outputs=_ridge(net.hidden(points), values))
+        net = net._replace(outputs=_ridge(net.hidden(points), values)[0])
         reached = float((net(points) - values).square().mean())
         if reached < least or best is None:
             best, least = net, reached
@@ -209,7 +209,7 @@ def minimise(objective: Callable[..., torch.Tensor], start: list[torch.Tensor], 
     def parts(numbers: torch.Tensor) -> list[torch.Tensor]:
         return [one.view(part.shape) for one, part in zip(numbers.split(sizes), start, strict=True)]
 
-    def look(numbers):
+    def look(numbers: np.ndarray) -> tuple[float, np.ndarray]:
         free = torch.from_numpy(numbers).requires_grad_()
         value = objective(*parts(free))
         (slope,) = torch.autograd.grad(value, free)
@@ -225,8 +225,9 @@ def _hidden(activation: str, weights: torch.Tensor, biases: torch.Tensor, points
     return torch.cat([active, active.new_ones(len(points), 1)], dim=1)
 
 
-def _ridge(hidden: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return output weights by the normal equations: fast, and stable with the ridge."""
+def _ridge(hidden: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return output weights by the normal equations, fast, and the ridge that makes these stable."""
     gram = hidden.T @ hidden / len(hidden)
-    gram.diagonal().add_(RIDGE)
-    return torch.cholesky_solve(hidden.T @ values / len(hidden), torch.linalg.cholesky(gram))
+    ridge = RIDGE * gram.diagonal().mean()
+    gram.diagonal().add_(ridge)
+    return torch.cholesky_solve(hidden.T @ values / len(hidden), torch.linalg.cholesky(gram)), ridge

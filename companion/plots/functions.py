@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, LogLocator, NullLocator
 
 from companion.plots.lines import curves
 from companion.plots.theme import DIVERGING, PALETTE, panel, themed
@@ -27,6 +27,7 @@ def rates(
     xlabel: str = "",
     ylabel: str = "",
     title: str = "",
+    size: tuple[float, float] = (4.8, 2.3),
     ax: Axes | None = None,
 ) -> Figure:
     """Draw numbers > 0 that range over orders of magnitude, one line per value of `hue`, on logarithmic axes.
@@ -38,21 +39,30 @@ def rates(
     ----------
     log_x : bool
         Whether x is logarithmic as well.
+    size : (width, height)
+        Of a figure of its own, in inches.
     """
-    figure, ax = panel(ax, (5.2, 3.2))
+    alone = ax is None
+    figure, ax = panel(ax, size)
     middle = summarise(table.assign(log=np.log(table[y])), "log", [hue, x])
     middle = middle.assign(**{y: np.exp(middle["mean"])})
     curves(middle, x, y, hue=hue, log=True, log_x=log_x, xlabel=xlabel, ylabel=ylabel, title=title, ax=ax)
-    if log_x and table[x].max() / table[x].min() > 30:  # else the ticks of `curves` have room
-        ax.xaxis.set_major_locator(LogLocator())
-    if table[y].max() / table[y].min() < 30:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_locator(NullLocator())
     for line, (_, part) in zip(ax.get_lines(), middle.groupby(hue, sort=False), strict=True):
         part = part.sort_values(x)
         ax.fill_between(part[x], np.exp(part["low"]), np.exp(part["high"]), color=line.get_color(), alpha=0.18, lw=0)
+    if log_x and _reach(ax.get_xlim()) > 50:  # else the ticks of `curves` have room
+        ax.xaxis.set_major_locator(LogLocator(numticks=8))
+    few = _reach(ax.get_ylim()) < 50
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=5))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}") if few else LogFormatterMathtext())
+    ax.yaxis.set_minor_locator(NullLocator())
+    if alone:  # the lines leave a legend no room
+        ax.legend(title=hue, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
+
+
+def _reach(limits: tuple[float, float]) -> float:
+    return limits[1] / limits[0]
 
 
 @themed
@@ -78,7 +88,7 @@ def sketches(
     behind : mapping, optional
         For some of the rows, the functions that lie behind the curves, broad and grey; a row of one stands for all.
     points : mapping, optional
-        For some of the rows, points (m, 2) behind each curve.
+        For some of the rows, points (m, 2) on each curve.
     notes : mapping, optional
         For some of the rows, a short text below each picture.
     limits : (low, high), optional
@@ -121,11 +131,11 @@ def _curve(
     ax: Axes, values: np.ndarray, back: np.ndarray | None, cloud: np.ndarray | None,
     limits: tuple[float, float] | None,
 ) -> None:  # fmt: skip
-    if cloud is not None:
-        ax.plot(*np.asarray(cloud).T, ".", ms=2.2, mew=0, color=PALETTE[1], alpha=0.45, rasterized=True)
     if back is not None:
         ax.plot(np.linspace(0, 1, len(back)), back, color="0.8", lw=3)
     ax.plot(np.linspace(0, 1, len(values)), values, color=PALETTE[0], lw=1.2)
+    if cloud is not None:
+        ax.plot(*np.asarray(cloud).T, ".", ms=3, mew=0, color=PALETTE[1])
     reach = values if back is None else back
     low, high = limits or (np.min(reach), np.max(reach))
     room = 0.25 * (high - low)
@@ -155,13 +165,13 @@ def surfaces(panels: Mapping[str, np.ndarray], *, limits: tuple[float, float] = 
     """
     across = min(across, len(panels))
     down = -(-len(panels) // across)
-    figure = plt.figure(figsize=(1.95 * across, 1.85 * down))
+    figure = plt.figure(figsize=(1.65 * across, 1.55 * down))
     for place, (title, heights) in enumerate(panels.items(), start=1):
         ax = figure.add_subplot(down, across, place, projection="3d")
         along = np.linspace(-1, 1, len(heights))
         ax.plot_surface(
             *np.meshgrid(along, along), heights, cmap=DIVERGING, vmin=2 * limits[0] - limits[1], vmax=limits[1],
-            rcount=len(heights), ccount=len(heights), lw=0.15, edgecolor="0.45", antialiased=True,
+            rcount=len(heights), ccount=len(heights), lw=0.15, edgecolor="0.5",
         )  # fmt: skip
         ax.set(zlim=limits, xticks=[], yticks=[], zticks=[])
         ax.set_title(title, loc="center", y=0.98, size=8.5)

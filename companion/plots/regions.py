@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from companion.plots.theme import DIVERGING, PALETTE, themed
 
-SHADES = ListedColormap(DIVERGING(np.linspace(0.12, 0.88, 7)))  # steps, not a ramp: borders are seen, files are small
+SHADES = ListedColormap(DIVERGING(np.linspace(0.12, 0.88, 5)))  # steps, not a ramp: borders are seen, files are small
 
 
 class Cut(NamedTuple):
