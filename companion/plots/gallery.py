@@ -19,7 +19,7 @@ MARGIN = 1.12
 WALL, GREY = 2, 150  # pixels between the images of a mosaic, and their byte
 STEP = 15  # bytes from one shade of a colour to the next: photographs have to share the 256 colours of a palette
 FRAME = "#35c4dd"  # seen on digits and on photographs
-SIGNED = dict(cmap=DIVERGING, vmin=0, vmax=1, interpolation="nearest")
+SHOWN = dict(vmin=0, vmax=1, interpolation="nearest")
 
 
 class Triptych(NamedTuple):
@@ -93,12 +93,9 @@ def gallery(rows: Mapping[str, Sequence[Triptych]]) -> Figure:
             write(y=top + high - GAP, words="maximal input |\ndeconv image", **told)
         for column, one in enumerate(triptychs):
             left, below = MARGIN + column * (wide + AISLE), top + wide + GAP
-            hang(left, top, wide).imshow(
-                _mosaic(_few_shades(one.nine)), cmap="gray", vmin=0, vmax=255, interpolation="nearest"
-            )
-            painted = hang(left, below, TILE)
-            painted.imshow(_stretched(one.maximal), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            hang(left + TILE + GAP, below, TILE).imshow(_clearer(one.deconv), **SIGNED)
+            hang(left, top, wide).imshow(_mosaic(_few_shades(one.nine)), cmap="gray", **SHOWN)
+            hang(left, below, TILE).imshow(_stretched(one.maximal), cmap="gray", **SHOWN)
+            hang(left + TILE + GAP, below, TILE).imshow(_clearer(one.deconv), cmap=DIVERGING, **SHOWN)
             write(left + wide / 2, top + high + 0.02, one.caption, ha="center", va="top", size=8, color="0.25")
     return figure
 
@@ -120,10 +117,10 @@ def views(parts: Mapping[str, View], titles: Sequence[str], *, size: float = 0.8
     for block, (title, view) in zip(figure.subfigures(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         axes = block.subplots(down, across, squeeze=False)
         for line, (label, (top, left, side), columns) in zip(axes, view.rows, strict=True):
-            line[0].imshow(view.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            line[0].imshow(view.image / 255, cmap="gray", **SHOWN)
             line[0].set_ylabel(label, rotation=0, ha="right", va="center")
             for ax, back in zip(line[1:], columns, strict=True):
-                ax.imshow(_clearer(back), **SIGNED)
+                ax.imshow(_clearer(back), cmap=DIVERGING, **SHOWN)
             for ax in line:
                 _bare(ax)
             frame = Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=FRAME, lw=1.5, clip_on=False)
@@ -140,7 +137,7 @@ def _bare(ax: Axes) -> None:
 
 
 def _mosaic(nine: np.ndarray) -> np.ndarray:
-    """Lay nine images on grey, three by three."""
+    """Lay nine images on grey, three by three, in [0, 1]."""
     factor = max(1, round(60 / nine.shape[1]))  # enlarged first, so that the walls are thin however small a field is
     enlarged = nine.repeat(factor, 1).repeat(factor, 2)
     step = enlarged.shape[1] + WALL
@@ -148,7 +145,7 @@ def _mosaic(nine: np.ndarray) -> np.ndarray:
     for place, image in enumerate(enlarged):
         top, left = (WALL + step * steps for steps in divmod(place, 3))
         mosaic[top : top + len(image), left : left + len(image)] = image
-    return mosaic
+    return mosaic / 255
 
 
 def _few_shades(images: np.ndarray) -> np.ndarray:

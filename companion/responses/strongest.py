@@ -47,7 +47,7 @@ def respond(
 
 def strongest(responses: Responses, n: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the n images that excite each unit most, strongest first, and the places in them: (U, n) each."""
-    images = responses.peak.T.topk(min(n, len(responses.peak)), dim=1).indices
+    images = responses.peak.T.argsort(dim=1, descending=True, stable=True)[:, :n]
     return images, responses.place.T.gather(1, images)
 
 

@@ -29,7 +29,7 @@ def measured(
     *,
     seed: int,
 ) -> Rows:
-    """Return numbers for each hidden layer: means over its units that respond to some image.
+    """Return numbers for each hidden layer: means over its units that respond to nine images or more.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def measured(
     dict of array
         By layer: `selectivity`, of the peaks, and `of_means`, of the means over places; `one_class`, the share of units
         whose nine strongest images share a class, and `purity`, the mean share of the commonest class; `silent`, the
-        share of units that never respond. Over the nine strongest images of each unit: `energy` (layers, 2, rules),
+        share of the other units. Over the nine strongest images of each unit: `energy` (layers, 2, rules),
         which share of the energy of the image sent back lies inside its own mask, and inside that of another image at
         the same place; `uniform` (layers, 2), which share of what the unit sees these masks take.
     """
     draw, rows = generator(seed, "points"), []
     for layer, responses in zip(hidden, found, strict=True):
-        alive = responses.peak.amax(0) > 0
+        alive = _alive(responses)
         chosen, places = (part[alive] for part in strongest(responses, NINE))
         count = commonest(test.labels[chosen])[1].double()
         units = alive.nonzero()[:, 0].repeat_interleave(chosen.shape[1])
@@ -63,8 +63,8 @@ def measured(
         back = [_sent_back(layers, layer, seen, units, rule) for rule in RULES]
         rows.append(
             {
-                "selectivity": _mean(selectivity(responses.peak, test.labels)),
-                "of_means": _mean(selectivity(responses.mean, test.labels)),
+                "selectivity": _mean(selectivity(responses.peak[:, alive], test.labels)),
+                "of_means": _mean(selectivity(responses.mean[:, alive], test.labels)),
                 "one_class": _mean(count == NINE),
                 "purity": _mean(count / NINE),
                 "silent": _mean(~alive),
@@ -85,7 +85,7 @@ def exceeded(
     steps: int,
     starts: int,
 ) -> Rows:
-    """Return how far maximal inputs exceed the test images, for the units of each layer that respond to some.
+    """Return how far maximal inputs exceed the test images, for units that respond to nine of them or more.
 
     Returns
     -------
@@ -95,8 +95,7 @@ def exceeded(
     """
     rows = []
     for layer, responses in zip(hidden, found, strict=True):
-        top = responses.peak.amax(0)
-        units = (top > 0).nonzero()[:, 0]
+        top, units = responses.peak.amax(0), _alive(responses).nonzero()[:, 0]
         common = dict(seed=seed, steps=steps, starts=starts)
         held, free = (
             maximal_inputs(layers, layer, units, colours, **common, **how)[1].cpu() / top[units]
@@ -110,15 +109,22 @@ def exceeded(
 def representative(
     found: Sequence[Responses], labels: torch.Tensor, n: int, *, favour: int | None = None
 ) -> np.ndarray:
-    """Return n units of each layer to be shown, of those that respond to some image: (layers, n).
+    """Return n units of each layer to be shown, of those that respond to nine images or more: (layers, n).
 
     With `favour`, those with most images of this class among their nine strongest (of equals, those that prefer it
     most); else from selective to unselective, the middle units of n equal groups by rank. A layer that has not so many
     shows some twice.
+
+    Raises
+    ------
+    ValueError
+        If a layer has none.
     """
     rows = []
     for responses in found:
-        alive = (responses.peak.amax(0) > 0).nonzero()[:, 0]
+        alive = _alive(responses).nonzero()[:, 0]
+        if not len(alive):
+            raise ValueError(f"no unit responds to {NINE} images; there are {len(labels)} images, or the layer is dead")
         if favour is None:
             score = selectivity(responses.peak[:, alive], labels)
             taken = np.linspace(0, len(alive) - 1, 2 * n + 1)[1::2].astype(int)
@@ -147,8 +153,7 @@ def pictured(
     Returns
     -------
     dict of array
-        `units` (layers, n); `top` and `places` (layers, n, 9), the strongest images and where; `likes` and `count`
-        (layers, n), the commonest class among them and how often it is there; `maximal` and `deconv`
+        `units` (layers, n); `top` and `places` (layers, n, 9), the strongest images and where; `maximal` and `deconv`
         (layers, n, side, side, C), bytes: the maximal input, and what the deconvnet makes of the strongest image, zero
         at 127.5 and scaled to its greatest value. Both fill the upper left `field` pixels.
     """
@@ -158,8 +163,7 @@ def pictured(
     for index, (layer, responses) in enumerate(zip(hidden, found, strict=True)):
         own = torch.from_numpy(units[index])
         chosen, places = (part[own] for part in strongest(responses, NINE))
-        likes, count = commonest(test.labels[chosen])
-        rows.append({"units": own, "top": chosen, "places": places, "likes": likes, "count": count})
+        rows.append({"units": own, "top": chosen, "places": places})
         maximal, _ = maximal_inputs(layers, layer, own, colours, seed=seed, steps=steps, starts=starts)
         seen = patches(test.inputs, layer, chosen[:, 0], places[:, 0])
         field = slice(0, layer.field)
@@ -193,6 +197,11 @@ def sent_back(
             back[index, number][window] = _bytes(_signed(_sent_back(layers, layer, seen, unit, rule)))[0]
         rows.append({"unit": int(unit), "corner": (top, left)})
     return _stacked(rows) | {"back": back}
+
+
+def _alive(responses: Responses) -> torch.Tensor:
+    """Return which units (U,) respond to as many images as are shown of them."""
+    return (responses.peak > 0).sum(0) >= NINE
 
 
 def _sent_back(
