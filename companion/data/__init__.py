@@ -10,6 +10,7 @@ from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
 from companion.data.novelties import NOVELTIES, UNSEEN, blended, clothes, novelties
 from companion.data.sampling import stratified
+from companion.data.shrinking import resampled, shrunk
 from companion.data.superpixels import superpixels
 from companion.data.synthetic import GEOMETRIES, Points, two_planes
 
@@ -39,8 +40,10 @@ __all__ = [
     "novelties",
     "photographs",
     "picture_pool",
+    "resampled",
     "rotate",
     "shift",
+    "shrunk",
     "stratified",
     "superpixels",
     "swap_halves",

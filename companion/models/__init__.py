@@ -6,11 +6,13 @@ from companion.models.cnn_wide import WideCifarCNN
 from companion.models.digits_large import LargeDigitCNN
 from companion.models.graphs import GraphCNN
 from companion.models.lenet import LeNet5, flip_first_layer
+from companion.models.lenet_small import SmallLeNet
 from companion.models.mlp import MLP
 from companion.models.pixels import CODINGS, Pixels
 from companion.models.reasoning import DigitCNN, JointReason
 from companion.models.recos import recos_lenet5
 from companion.models.segmentation import Segmenter
+from companion.models.starts import uniform_start
 from companion.models.summary import layer_table
 
 __all__ = [
@@ -24,9 +26,11 @@ __all__ = [
     "LeNet5",
     "Pixels",
     "Segmenter",
+    "SmallLeNet",
     "Standardised",
     "WideCifarCNN",
     "flip_first_layer",
     "layer_table",
     "recos_lenet5",
+    "uniform_start",
 ]

@@ -2,6 +2,7 @@
 
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
+from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.scenes import images, points_3d
@@ -10,11 +11,14 @@ from companion.plots.theme import panels
 
 __all__ = [
     "architecture",
+    "bands",
     "curves",
+    "histograms",
     "images",
     "intervals",
     "matrices",
     "panels",
+    "planes",
     "points_3d",
     "polar",
     "scatter",

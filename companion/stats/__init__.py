@@ -7,6 +7,7 @@ from companion.stats.comparisons import Comparison, PairedSpread, false_discover
 from companion.stats.detection import accepting, auroc, calibration_error
 from companion.stats.fits import PowerLaw, kl_divergence, power_law, slope
 from companion.stats.intervals import Interval, Scale, bootstrap, mean_interval, prediction_interval, prediction_p
+from companion.stats.scaling import ScalingLaw, scaling_law
 
 __all__ = [
     "Comparison",
@@ -14,6 +15,7 @@ __all__ = [
     "PairedSpread",
     "PowerLaw",
     "Scale",
+    "ScalingLaw",
     "accepting",
     "auroc",
     "bootstrap",
@@ -26,6 +28,7 @@ __all__ = [
     "power_law",
     "prediction_interval",
     "prediction_p",
+    "scaling_law",
     "slope",
     "welch",
 ]
