@@ -84,6 +84,10 @@ def network(hidden, layers, start, seed):
     return net if start == "standard" else models.uniform_start(net, seed=seed, low=0 if start == "positive" else -1)
 
 
+# %% [markdown]
+# Two losses are measured: the cross-entropy, which is also trained on, and the hinge loss that the theory speaks of.
+
+
 # %%
 def losses(log_probabilities, labels):
     """Mean losses of many networks, and their accuracies."""
@@ -155,6 +159,10 @@ def scaled(part):
 laws = {}
 for name, part in {"unit cube": table, "usual start": usual}.items():
     part["scaled"], laws[name] = scaled(part)
+
+
+# %% [markdown]
+# For the left panel, descents from many starts on one landscape, as in [spin_glass](spin_glass.ipynb):
 
 
 # %%
