@@ -10,6 +10,7 @@ from companion.models.pixels import CODINGS, Pixels
 from companion.models.reasoning import DigitCNN, JointReason
 from companion.models.segmentation import Segmenter
 from companion.models.summary import layer_table
+from companion.models.towers import Tower
 
 __all__ = [
     "CODINGS",
@@ -22,6 +23,7 @@ __all__ = [
     "Pixels",
     "Segmenter",
     "Standardised",
+    "Tower",
     "WideCifarCNN",
     "flip_first_layer",
     "layer_table",
