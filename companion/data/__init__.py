@@ -10,6 +10,7 @@ from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
 from companion.data.novelties import NOVELTIES, UNSEEN, blended, clothes, novelties
 from companion.data.sampling import stratified
+from companion.data.selection import mislabel, sample_statistics, select
 from companion.data.shrinking import resampled, shrunk
 from companion.data.superpixels import superpixels
 from companion.data.synthetic import GEOMETRIES, Points, two_planes
@@ -36,12 +37,15 @@ __all__ = [
     "flip",
     "flip_and_shift",
     "focused_average",
+    "mislabel",
     "mnist",
     "novelties",
     "photographs",
     "picture_pool",
     "resampled",
     "rotate",
+    "sample_statistics",
+    "select",
     "shift",
     "shrunk",
     "stratified",

@@ -14,6 +14,7 @@ from companion.models.recos import recos_lenet5
 from companion.models.segmentation import Segmenter
 from companion.models.starts import uniform_start
 from companion.models.summary import layer_table
+from companion.models.towers import Tower
 
 __all__ = [
     "CODINGS",
@@ -28,6 +29,7 @@ __all__ = [
     "Segmenter",
     "SmallLeNet",
     "Standardised",
+    "Tower",
     "WideCifarCNN",
     "flip_first_layer",
     "layer_table",

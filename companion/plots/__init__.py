@@ -2,6 +2,7 @@
 
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
+from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
@@ -12,7 +13,9 @@ from companion.plots.theme import panels
 __all__ = [
     "architecture",
     "bands",
+    "configurations",
     "curves",
+    "decays",
     "histograms",
     "images",
     "intervals",
