@@ -1,4 +1,4 @@
-"""Independent random streams derived from one seed.
+"""Independent random streams derived from one seed, and what else it takes for one seed to give the same bits.
 
 Initial weights, data order, corruption, augmentation and made-up points each draw from a stream of their own, so that
 changing how one of them is used leaves the others as they were.
@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+# Left to itself, MKL adds up in an order that hangs on where an array lies in memory (seen on AMD processors), and the
+# bits of a model would hang on its company. MKL reads this at its first call; the setting costs no time.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 STREAMS = ("weights", "order", "dropout", "corruption", "augmentation", "points", "mosaics")
 
