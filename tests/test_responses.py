@@ -323,7 +323,7 @@ def test_an_image_sent_back(cifar, photos):
 
 
 def test_a_gallery_hangs_all_triptychs():
-    nine = np.arange(9, dtype=np.uint8)[:, None, None].repeat(2, 1).repeat(2, 2) * 20
+    nine = np.arange(9, dtype=np.uint8)[:, None, None].repeat(2, 1).repeat(2, 2) * 30
     one = plot.Triptych(nine, nine[3], nine[5], "unit 1: cat")
     colours = plot.Triptych(*(np.stack([part] * 3, -1) for part in (nine, nine[3], nine[5])), "unit 2: dog")
     figure = plot.gallery({"conv1\nsees 2×2": [one, one], "dense1\nsees all": [colours]})
@@ -331,9 +331,11 @@ def test_a_gallery_hangs_all_triptychs():
     written = [text.get_text() for text in figure.texts]
     assert written.count("unit 1: cat") == 2 and {"conv1", "sees 2×2", "unit 2: dog"} <= set(written)
     mosaic = np.asarray(figure.axes[0].images[0].get_array())
-    step, half = 60 + plot.WALL, 30 + plot.WALL
+    step, half = 56 + plot.WALL, 28 + plot.WALL
     assert mosaic.shape == (3 * step + plot.WALL,) * 2
-    np.testing.assert_allclose(mosaic[half::step, half::step] * 255, nine[:, 0, 0].reshape(3, 3))
+    np.testing.assert_allclose(mosaic[half::step, half::step] * 255, nine[:, 0, 0].reshape(3, 3), atol=8)
+    box = figure.axes[0].get_position().bounds[2] * figure.get_figwidth() * plot.DOTS
+    assert box == pytest.approx(len(mosaic))  # one dot for each
 
 
 def test_views_frame_what_is_seen():

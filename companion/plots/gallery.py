@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from companion.plots.theme import DIVERGING, themed
 
-TILE = 0.8  # inches a side of a maximal input and of an image sent back; the nine take twice as much and the gap
-GAP, AISLE, BETWEEN = 0.06, 0.28, 0.34  # inches: inside a triptych, between two, between two rows
-MARGIN = 1.12
-WALL, GREY = 2, 150  # pixels between the images of a mosaic, and their byte
-STEP = 15  # bytes from one shade of a colour to the next: photographs have to share the 256 colours of a palette
+DOTS = 110  # per inch, those of every figure here: each pixel of an image gets a whole number of them
+WALL, GREY = 2, 0.6  # between the images of a mosaic: dots, and shade
+AISLE, BETWEEN, MARGIN = 30, 37, 125  # dots between two triptychs, between two rows, and to the left
+SHADES = 16  # steps from black to white: photographs share the 256 colours of a palette, and files stay small
 FRAME = "#35c4dd"  # seen on digits and on photographs
 SHOWN = dict(vmin=0, vmax=1, interpolation="nearest")
 
@@ -68,15 +68,18 @@ def gallery(rows: Mapping[str, Sequence[Triptych]]) -> Figure:
     image about its zero. A grey deconv image is blue where more would excite the unit more, orange where less would; in
     a coloured one grey is zero.
     """
-    across, down = max(map(len, rows.values())), len(rows)
-    wide, high = 2 * TILE + GAP, 3 * TILE + 2 * GAP
-    size = MARGIN + across * (wide + AISLE) - AISLE, down * (high + BETWEEN)
-    figure = plt.figure(figsize=size, layout="none")
+    largest = max(one.maximal.shape[0] for triptychs in rows.values() for one in triptychs)
+    side = min(max(largest, 28), 34)  # dots for one of the nine: twice as many; for what is below: three times
+    gap, tile = 4 * WALL, 3 * side
+    wide = 2 * tile + gap
+    high = wide + gap + tile
+    size = MARGIN + max(map(len, rows.values())) * (wide + AISLE) - AISLE, len(rows) * (high + BETWEEN)
+    figure = plt.figure(figsize=(size[0] / DOTS, size[1] / DOTS), layout="none")
 
-    def hang(left: float, top: float, side: float) -> Axes:
+    def hang(image: np.ndarray, left: int, top: int, side: int, cmap: str | Colormap = "gray") -> None:
         ax = figure.add_axes((left / size[0], 1 - (top + side) / size[1], side / size[0], side / size[1]))
+        ax.imshow(image, cmap=cmap, **SHOWN)
         _bare(ax)
-        return ax
 
     def write(x: float, y: float, words: str, **style: Any) -> None:
         figure.text(x / size[0], 1 - y / size[1], words, **style)
@@ -84,19 +87,19 @@ def gallery(rows: Mapping[str, Sequence[Triptych]]) -> Figure:
     for line, (label, triptychs) in enumerate(rows.items()):
         top = line * (high + BETWEEN)
         name, _, rest = label.partition("\n")
-        aside = dict(x=MARGIN - 0.14, ha="right")
-        write(y=top + 0.02, words=name, va="top", size=11, weight="bold", color="0.15", **aside)
-        write(y=top + 0.24, words=rest, va="top", size=8, color="0.4", linespacing=1.35, **aside)
+        aside = dict(x=MARGIN - 15, ha="right")
+        write(y=top + 2, words=name, va="top", size=11, weight="bold", color="0.15", **aside)
+        write(y=top + 26, words=rest, va="top", size=8, color="0.4", linespacing=1.35, **aside)
         if line == 0:
             told = dict(va="bottom", size=8, color="0.25", style="italic", **aside)
             write(y=top + wide, words="the nine\nstrongest", **told)
-            write(y=top + high - GAP, words="maximal input |\ndeconv image", **told)
+            write(y=top + high, words="maximal input |\ndeconv image", **told)
         for column, one in enumerate(triptychs):
-            left, below = MARGIN + column * (wide + AISLE), top + wide + GAP
-            hang(left, top, wide).imshow(_mosaic(_few_shades(one.nine)), cmap="gray", **SHOWN)
-            hang(left, below, TILE).imshow(_stretched(one.maximal), cmap="gray", **SHOWN)
-            hang(left + TILE + GAP, below, TILE).imshow(_clearer(one.deconv), cmap=DIVERGING, **SHOWN)
-            write(left + wide / 2, top + high + 0.02, one.caption, ha="center", va="top", size=8, color="0.25")
+            left, below = MARGIN + column * (wide + AISLE), top + wide + gap
+            hang(_mosaic(one.nine / 255, 2 * side), left, top, wide)
+            hang(_stretched(one.maximal), left, below, tile)
+            hang(_clearer(one.deconv), left + tile + gap, below, tile, cmap=DIVERGING)
+            write(left + wide / 2, top + high + 2, one.caption, ha="center", va="top", size=8, color="0.25")
     return figure
 
 
@@ -136,30 +139,28 @@ def _bare(ax: Axes) -> None:
     ax.spines[:].set_visible(False)
 
 
-def _mosaic(nine: np.ndarray) -> np.ndarray:
-    """Lay nine images on grey, three by three, in [0, 1]."""
-    factor = max(1, round(60 / nine.shape[1]))  # enlarged first, so that the walls are thin however small a field is
-    enlarged = nine.repeat(factor, 1).repeat(factor, 2)
-    step = enlarged.shape[1] + WALL
-    mosaic = np.full((3 * step + WALL, 3 * step + WALL, *nine.shape[3:]), GREY, np.uint8)
-    for place, image in enumerate(enlarged):
+def _mosaic(nine: np.ndarray, side: int) -> np.ndarray:
+    """Lay nine images on grey, three by three, each enlarged to side x side."""
+    step = side + WALL
+    mosaic = np.full((3 * step + WALL, 3 * step + WALL, *nine.shape[3:]), GREY)
+    pixel = np.arange(side) * nine.shape[1] // side
+    for place, image in enumerate(_few_shades(nine)[:, pixel][:, :, pixel]):
         top, left = (WALL + step * steps for steps in divmod(place, 3))
-        mosaic[top : top + len(image), left : left + len(image)] = image
-    return mosaic / 255
-
-
-def _few_shades(images: np.ndarray) -> np.ndarray:
-    """Return coloured bytes in fewer shades, grey ones as they are."""
-    return (images / STEP).round().astype(np.uint8) * np.uint8(STEP) if images.shape[-1] == 3 else images
+        mosaic[top : top + side, left : left + side] = image
+    return mosaic
 
 
 def _stretched(image: np.ndarray) -> np.ndarray:
     """Return an image in [0, 1] with its contrast stretched, the same in all its colours."""
     low, high = np.quantile(image, [0.005, 0.995])
-    return _few_shades(np.clip((image - low) / max(high - low, 1.0), 0, 1) * 255) / 255
+    return _few_shades(np.clip((image - low) / max(high - low, 1.0), 0, 1))
 
 
 def _clearer(image: np.ndarray) -> np.ndarray:
     """Return an image about 127.5 in [0, 1], its contrast raised until one entry in two hundred is at an end."""
     apart = image - 127.5
-    return _few_shades(np.clip(1 + apart / max(np.quantile(np.abs(apart), 0.995), 1.0), 0, 2) * 127.5) / 255
+    return _few_shades(0.5 + np.clip(apart / max(np.quantile(np.abs(apart), 0.995), 1.0), -1, 1) / 2)
+
+
+def _few_shades(image: np.ndarray) -> np.ndarray:
+    return (image * SHADES).round() / SHADES

@@ -49,8 +49,8 @@ scale = run.scale(
     laptop=dict(digits=6_000, photos=8_000, tests=4_000, epochs=4, batch=32, steps=60, starts=1, seeds=3),
     paper=dict(digits=60_000, photos=50_000, tests=10_000, epochs=10, batch=64, steps=500, starts=5, seeds=10),
 )
-FAVOURED = {"digits": None, "cats": data.CIFAR10_CLASSES.index("cat")}
-NAMES = {"digits": [*"0123456789"], "cats": data.CIFAR10_CLASSES}
+FAVOURED = {"digits": None, "photographs": data.CIFAR10_CLASSES.index("cat")}
+NAMES = {"digits": [*"0123456789"], "photographs": data.CIFAR10_CLASSES}
 
 # %% [markdown]
 # ## Two networks
@@ -93,7 +93,7 @@ def network(subject, kind, seed):
 # A unit of a convolution looks at one square of the image at a time. How large it is follows from the layers below.
 
 # %%
-SIDES = {"digits": 32, "cats": 30}
+SIDES = {"digits": 32, "photographs": 30}
 HIDDEN = {
     subject: responses.hidden_layers(network(subject, "untrained", seed), side) for subject, side in SIDES.items()
 }
@@ -122,9 +122,9 @@ squares.shape, bool(torch.allclose(alone.cpu(), found.peak[:, 3], atol=1e-4))
 # **The nine strongest.** The test images with the unit's greatest responses after ReLU, each cut to the square where
 # the response is.
 #
-# **The maximal input.** Gradient ascent from grey, pixels kept in the range of images: steps along the gradient, a
-# decay towards the mean colour, a blur every four steps, and a little jitter. These are not part of what the unit
-# wants; they are there so that the result is fit to be looked at. We do it without them, too.
+# **The maximal input.** Gradient ascent from the mean colour, pixels kept in the range of images; with decay towards
+# that colour, a blur every four steps, a little jitter, and steps that prefer the directions in which the colours of
+# images vary. None of this is what the unit wants: it makes the result fit to be looked at. We do it without, too.
 #
 # **The deconv image.** Take one image, keep the response of that unit only, and go back: a pooling hands everything to
 # the place where the maximum was, a rectifier lets through what is positive *of what comes back*, a convolution is
@@ -217,7 +217,7 @@ run.figure("digits", hung(first["digits"]), caption=told, n=1)
 told = (
     "Units with most cats among their nine, of a trained CIFAR-10 network: nine patches, maximal input, deconv image."
 )
-run.figure("cats", hung(first["cats"]), caption=told, n=1)
+run.figure("cats", hung(first["photographs"]), caption=told, n=1)
 
 # %% [markdown]
 # Edges and colours, then dark against light, then parts of animals and their grounds, then whole photographs. There the
@@ -227,15 +227,15 @@ run.figure("cats", hung(first["cats"]), caption=told, n=1)
 # %% [markdown]
 # ## Is it the training?
 #
-# The same panels, of the last hidden layer of both controls. Left digits, right photographs (with most cats).
+# The same panels, of the last hidden layer of both controls: two units for digits, one for photographs.
 
 # %%
 CONTROLS = {"untrained": "initial\nweights", "linear": "trained\nwithout ReLU\nand maximum"}
 rows = {}
 for kind, what in CONTROLS.items():
     networks = [table[table.kind == kind].iloc[0] for table in controls.values()]
-    rows[f"{kind}\n{what}"] = [one for row in networks for one in triptychs(row, len(row.top) - 1)]
-told = "Units of the last hidden layer of an untrained and of a linear network; two for digits, two for photographs."
+    rows[f"{kind}\n{what}"] = [one for row in networks for one in triptychs(row, len(row.top) - 1)][:3]
+told = "Units of the last hidden layer of an untrained and of a linear network: two for digits, one for photographs."
 run.figure("controls", gallery(rows), caption=told, n=1)
 
 # %% [markdown]
@@ -306,12 +306,13 @@ long = pd.concat([tables.unroll(table[["subject", "kind", "seed", name]], name, 
                   for table in both.values() for name in SUMMED])  # fmt: skip
 summary = tables.summarise(long, "value", ["subject", "kind", "depth", "quantity"])
 wide = summary.pivot_table(index=["subject", "kind", "depth"], columns="quantity", values="mean", sort=False)[SUMMED]
-run.table("by_layer", wide.reset_index(), caption="Units of each layer, mean over seeds (shares).").round(3)
+run.table("by_layer", wide.reset_index(), caption="Units of each layer, mean over seeds (shares).")
+wide.query("depth == 4").round(3)
 
 # %% [markdown]
-# `of_means` is the selectivity of the mean over places instead of the strongest place; `silent` the share of units that
-# answer to no test image at all, which every other column leaves out. Selectivity has a weakness that this index is
-# known for: a unit that answers to a handful of images is "selective", whatever they show.
+# The last hidden layer. `of_means` is the selectivity of the mean over places instead of the strongest place (in dense
+# layers the same); `silent` the share of units that answer to fewer than nine test images, which all else leaves out:
+# a unit that answers to a handful of images is "selective", whatever they show.
 
 # %% [markdown]
 # ## Maximal inputs: more than any image
@@ -356,7 +357,7 @@ def view(subject):
 
 
 columns = ["deconvnet", "guided", "gradient", "deconvnet,\nuntrained", "guided,\nuntrained"]
-figure = views({"a 7": view("digits"), "a cat": view("cats")}, columns, size=0.62)
+figure = views({"a 7": view("digits"), "a cat": view("photographs")}, columns, size=0.62)
 told = "One digit and one cat, sent back from a unit of each layer by three rules, and before training by two."
 run.figure("one_image", figure, caption=told, n=1)
 
@@ -374,14 +375,12 @@ run.figure("one_image", figure, caption=told, n=1)
 # box around what stands out from the edges of the image by its colour. It is found without hands, and often right:
 
 # %%
-six = examples("cats", "test", 12).inputs[::2].clone()
-boxes = responses.salient_boxes(six)
+some = examples("photographs", "test", 12).inputs[::3].clone()
+boxes = responses.salient_boxes(some)
 rim = responses.framed(boxes, 30) & ~responses.framed(boxes + torch.tensor([1, 1, -1, -1]), 30)
-six.masked_fill_(rim[:, None], 255)
-figure = plots.images({"test images": six.movedim(1, -1).numpy()}, size=0.7)
-run.figure(
-    "boxes", figure, caption="Boxes (white) around what stands out from the edges, every second test image.", n=6
-)
+some.masked_fill_(rim[:, None], 255)
+figure = plots.images({"test images": some.repeat_interleave(3, 2).repeat_interleave(3, 3).movedim(1, -1).numpy()})
+run.figure("boxes", figure, caption="Boxes (white) around what stands out from the edges of test images.", n=0)
 
 
 # %%
@@ -409,13 +408,15 @@ caption = "Energy of images sent back inside the mask of what they show, in unit
 run.figure("energy", figure, caption=caption)
 
 # %%
-everything = [
-    times(subject, kind, rule, mask).assign(network=subject, kind=kind, rule=rule, mask=["own", "another's"][mask])
+MASKS = ["own", "another's"]
+every = [
+    times(subject, kind, rule, mask).assign(network=subject, kind=kind, rule=rule, mask=MASKS[mask])
     for subject in SIDES for kind in ("trained", "untrained") for rule in responses.RULES for mask in (0, 1)
 ]  # fmt: skip
-deep = pd.concat(everything).query("depth == 4")
-deep = tables.summarise(deep, "times", ["network", "kind", "rule", "mask"])
-run.table("energy", deep, caption="Last hidden layer: energy inside the mask, in units of a uniform image's.").round(2)
+deep = tables.summarise(pd.concat(every).query("depth == 4"), "times", ["network", "kind", "mask", "rule"])
+caption = "Last hidden layer: energy inside the mask, in units of a uniform image's, by rule; 95 % intervals."
+run.table("energy", deep, caption=caption)
+deep.pivot_table(index=["network", "kind", "mask"], columns="rule", values="mean", sort=False).round(2)
 
 # %% [markdown]
 # On digits the claim holds with room to spare: blue, the energy on a digit's *own* ink, is several times a uniform
@@ -449,7 +450,7 @@ widgets.explore(same_layer, layer=[f"{subject}, {layer.name}" for subject in HID
 
 # %%
 run.claim("understanding.cascade.top9.count", first["digits"].top.shape[-1])
-for subject, identifier in {"digits": "benefit", "cats": "benefit.cat"}.items():
+for subject, identifier in {"digits": "benefit", "photographs": "benefit.cat"}.items():
     row = f"understanding.cascade.{identifier}"
     run.claim(row, np.stack(trained[subject]["selectivity"]))
     run.claim(row, np.stack(trained[subject]["of_means"]), variant="means over places")
@@ -457,7 +458,7 @@ for subject, identifier in {"digits": "benefit", "cats": "benefit.cat"}.items():
         run.claim(row, np.stack(rows["selectivity"]), variant=kind)
 
 # %%
-for subject, variant in {"digits": "faithful", "cats": "photographs"}.items():
+for subject, variant in {"digits": "faithful", "photographs": "photographs"}.items():
     before = controls[subject][controls[subject].kind == "untrained"]
     shares = [np.stack(table["one_class"])[:, -1] for table in (trained[subject], before)]
     run.claim("understanding.cascade.top9", np.stack(shares, 1), variant=variant)
@@ -466,7 +467,7 @@ for subject, variant in {"digits": "faithful", "cats": "photographs"}.items():
         run.claim("understanding.cascade.maxinput", np.stack([reached, np.ones_like(reached)], 1), variant=how)
 
 # %%
-for subject, variant in {"digits": "faithful", "cats": "photographs, box"}.items():
+for subject, variant in {"digits": "faithful", "photographs": "photographs, box"}.items():
     for kind in ("trained", "untrained"):
         rows = both[subject][both[subject].kind == kind]
         inside, uniform = (np.stack(rows[name]).mean(1) for name in ("energy", "uniform"))
@@ -481,6 +482,6 @@ run.finish()
 # ## What to try next
 #
 # - `SCALE="photos=50000"` on the laptop profile, five times as long: which units begin to collect cats?
-# - Set `FAVOURED["cats"]` to another class, such as frogs or ships: which has filters of its own earliest?
+# - Set `FAVOURED["photographs"]` to another class, such as frogs or ships: which has filters of its own earliest?
 # - Start the ascent from the strongest image instead of grey: how little has to change until the response is doubled?
 # - Shuffle the weights of one layer of the trained network: from which layer on does the deconv image care?
