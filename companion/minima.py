@@ -17,6 +17,7 @@ from torch import nn
 
 ZERO = 1e-3  # eigenvalues of a smaller magnitude count as zero (Choromanska et al. 2015, section 5.3)
 RIDGE = 1e-2  # added to the inputs' second moments before their root is taken
+EACH = 20  # steps of a descent between two tests whether it is at its end
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 
@@ -243,38 +244,40 @@ def polish(surface: Surface, weights: Weights, *, tolerance: float = 1e-5, most:
     weights : Weights
         Where to start: where stochastic steps ended.
     most : int
-        Steps at most.
+        Steps at most, rounded up to twenties.
 
     Notes
     -----
-    L-BFGS-B of scipy. The incoming weights are walked in coordinates in which the inputs are uncorrelated, which halves
+    PyTorch's L-BFGS with a strong Wolfe line search. (That of scipy counts on BLAS, whose number of threads would show
+    in the last bits.) The incoming weights are walked in coordinates in which the inputs are uncorrelated, which halves
     the steps; the gradient's norm is that in the weights themselves.
     """
     x = surface.inputs
     values, vectors = torch.linalg.eigh(x @ x.T / x.shape[1])
     root = vectors @ ((values + RIDGE).rsqrt()[:, None] * vectors.T)  # (inputs + 1, inputs + 1)
     shape, cut = weights.inner.shape, weights.inner.numel()
-    last = {"slope": np.inf}
+    whitened = torch.linalg.solve(root, weights.inner, left=False)
+    flat = torch.cat([whitened.flatten(), weights.outer.flatten()])
+    looks = 0
 
-    def there(flat: np.ndarray) -> Weights:
-        flat = torch.from_numpy(flat).to(x)
+    def here() -> Weights:
         return Weights(flat[:cut].view(shape) @ root, flat[cut:].view(weights.outer.shape))
 
-    def look(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        loss, gradient = surface.loss_and_gradient(there(flat))
-        last["slope"] = gradient.norm.item()
-        return loss, torch.cat([(gradient.inner @ root).flatten(), gradient.outer.flatten()]).cpu().numpy()
+    def look() -> float:
+        nonlocal looks
+        looks += 1
+        loss, gradient = surface.loss_and_gradient(here())
+        flat.grad = torch.cat([(gradient.inner @ root).flatten(), gradient.outer.flatten()])
+        return loss
 
-    def level(_: np.ndarray) -> None:  # the last look was at the step that is taken
-        if last["slope"] < tolerance:
-            raise StopIteration
-
-    whitened = torch.linalg.solve(root, weights.inner, left=False)
-    start = torch.cat([whitened.flatten(), weights.outer.flatten()]).cpu().numpy()
-    limits = dict(maxiter=most, maxfun=2 * most, maxcor=20, gtol=0.0, ftol=0.0)
-    found = optimize.minimize(look, start, jac=True, method="L-BFGS-B", callback=level, options=limits)
-    end = there(found.x)
-    return Polished(end, float(found.fun), surface.gradient(end).norm.item(), int(found.nfev))
+    limits = dict(max_iter=min(EACH, most), history_size=20, tolerance_grad=0, tolerance_change=0)
+    walk = torch.optim.LBFGS([flat], line_search_fn="strong_wolfe", **limits)
+    for _ in range(-(-most // EACH)):
+        walk.step(look)
+        slope = surface.gradient(here()).norm.item()
+        if slope < tolerance:
+            break
+    return Polished(here(), surface.loss(here()), slope, looks)
 
 
 def matched(weights: Weights, to: Weights, *, odd: bool = False) -> Weights:

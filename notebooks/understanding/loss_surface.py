@@ -21,8 +21,8 @@
 # critical points are mostly saddles; yet minima "are relatively easy to find and they are all more or less equivalent"
 # on test data. The slides give no number and no experiment.
 #
-# **Time on two cores.** smoke: seconds; laptop: a minute; paper (60,000 digits, 100 starts each, up to 500 units):
-# nine hours. The laptop run has a thirtieth of the digits and up to 25 units where minima are looked at closely: all
+# **Time on two cores.** smoke: seconds; laptop: a minute; paper (60,000 digits, 100 starts each, up to 500 units): ten
+# hours. The laptop run has a thirtieth of the digits and up to 25 units where minima are looked at closely: all
 # four claims can be seen in it, but its nets learn their few digits by heart.
 
 # %% tags=["parameters"]
@@ -46,8 +46,8 @@ scale = run.scale(
     smoke=dict(images=300, tests=300, epochs=4, wide=(10, 25), starts=5, units=(1, 2, 3), net=3, pairs=3, bent=1,
                looks=200),
     laptop=dict(
-        images=2_000, tests=10_000, epochs=30, wide=(25, 100, 500), starts=20, units=(2, 3, 5, 10, 25), net=10,
-        pairs=8, bent=3, looks=800,
+        images=2_000, tests=10_000, epochs=20, wide=(25, 100, 500), starts=20, units=(2, 3, 5, 10, 25), net=10,
+        pairs=6, bent=2, looks=500,
     ),
     paper=dict(
         images=60_000, tests=10_000, epochs=200, wide=(25, 100, 500), starts=100, units=(2, 3, 5, 10, 25, 50, 100),
@@ -106,7 +106,7 @@ def quality(hidden, seed):
 
 
 # %%
-table = run.sweep(quality, hidden=list(scale.wide), seed=run.seeds(scale.starts), batch="seed")
+table = run.sweep(quality, hidden=list(scale.wide), seed=run.seeds(scale.starts), batch="seed", chunk=25)
 figure = plots.strip(table, "hidden", "test", xlabel="hidden units", ylabel="test loss (nats)")
 run.figure("spread", figure, caption="Test loss of every start, by width, with mean and interval.", n=scale.starts)
 
@@ -209,7 +209,7 @@ def sizes(weights):
     return np.pad(weights.units.norm(dim=1).sort(descending=True)[0].cpu(), (0, 100 - len(weights.inner)))
 
 
-pairs = run.sweep(pair, hidden=list(scale.units), seed=run.seeds(scale.pairs), batch="seed", chunk=5)
+pairs = run.sweep(pair, hidden=list(scale.units), seed=run.seeds(scale.pairs), batch="seed", chunk=4)
 
 # %%
 ENDS = ["loss", "test", "slope", "looks"]
@@ -383,7 +383,8 @@ layers["index"] = (WIDEST - layers["minima of"]) * layers["ways"] / (WIDEST * 11
 figure = plots.scatter(layers, "index", "loss", hue="minima of", xlabel="share of directions that bend down",
                        ylabel="training loss, with decay", title=f"seen from {WIDEST} hidden units")  # fmt: skip
 figure.axes[0].set_yscale("log")
-run.figure("layers", figure, caption="Loss against index of the critical points made of narrower networks' minima.")
+told = "Loss against index of the critical points made of narrower networks' minima."
+run.figure("layers", figure, caption=told, n=2 * scale.pairs)
 
 # %% [markdown]
 # Read from the left: at the bottom the minima of the widest network, then, layer by layer, saddles with more and more
