@@ -47,7 +47,7 @@ scale = run.scale(
                looks=200),
     laptop=dict(
         images=2_000, tests=10_000, epochs=20, wide=(25, 100, 500), starts=20, units=(2, 3, 5, 10, 25), net=10,
-        pairs=6, bent=2, looks=500,
+        pairs=6, bent=3, looks=500,
     ),
     paper=dict(
         images=60_000, tests=10_000, epochs=200, wide=(25, 100, 500), starts=100, units=(2, 3, 5, 10, 25, 50, 100),
@@ -175,7 +175,7 @@ run.table("floors", kinds, caption="Loss, gradient norm and weight norm where L-
 # %%
 SHARES = np.linspace(0, 1, 21).tolist()  # of the way from one minimum to the other
 TICKS = np.linspace(-0.5, 1.5, 17).tolist()  # of a map, in the same unit
-NAMES = ["a", "b", "b′"]  # of the points on it
+NAMES = ["a", "b", "b matched"]  # of the points on it
 
 
 def pair(hidden, seed):
@@ -264,7 +264,7 @@ run.figure("distances", figure, caption="Distance of two minima, 1 where they st
 # %% [markdown]
 # ### A map
 #
-# The plane through a minimum *a*, another one *b*, and the copy *b′* of *b* that is matched to *a*.
+# The plane through a minimum *a*, another one *b*, and the copy of *b* that is matched to *a*.
 
 
 # %%
@@ -278,7 +278,7 @@ figure = plots.planes(maps(chosen, 0), TICKS, names=NAMES, label="training loss,
 run.figure("planes", figure, caption="Loss on the plane through two minima and a copy of one, for three widths.", n=1)
 
 # %% [markdown]
-# *b* and *b′* are one and the same network. From *a*, one of them is behind a mountain and the other across a low
+# *b* and its copy are one and the same network. From *a*, one of them is behind a mountain and the other across a low
 # saddle, or in the same hollow.
 
 # %% [markdown]
@@ -350,11 +350,11 @@ means = curvature.groupby(["hidden", "at"])[numbers].mean()
 run.table("curvature", means, caption="Shares of negative and of flat directions; least and greatest curvature.")
 
 # %%
-chosen = curvature[curvature.hidden == scale.net]
+chosen = curvature[(curvature.hidden == scale.net) & (curvature.seed == run.first_seed)]
 figure = plots.curves(tables.unroll(chosen, "spectrum", rank=QUANTILES), "rank", "spectrum", hue="at",
                       xlabel="rank, as a share of all", ylabel="curvature")  # fmt: skip
 figure.axes[0].set_yscale("symlog", linthresh=minima.ZERO)
-run.figure("spectrum", figure, caption="All curvatures in order, before and at the minimum.", n=scale.bent)
+run.figure("spectrum", figure, caption="All curvatures in order, before and at the minimum.", n=1)
 
 # %%
 figure = plots.strip(curvature, "hidden", "index", hue="at", share=True, xlabel="hidden units", ylabel="bending down")
