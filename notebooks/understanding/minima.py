@@ -402,7 +402,7 @@ anew = {n: part["energy"].to_numpy() for n, part in annealed.groupby("n")}
 
 # %%
 def standard(values):
-    return (values - np.mean(values)) / (np.std(values) or 1.0)  # a resample may be one value, repeated
+    return (values - np.mean(values)) / np.std(values)
 
 
 SHARES = np.linspace(0.01, 0.99, 99)
@@ -476,7 +476,8 @@ for variant, part in {"faithful": table, "usual start": usual}.items():
 # %%
 def mean_gap(*parts):
     half = len(parts) // 2
-    return np.mean([gap(one, other) for one, other in zip(parts[:half], parts[half:], strict=True)])
+    gaps = [gap(one, other) for one, other in zip(parts[:half], parts[half:], strict=True)]
+    return np.mean(np.nan_to_num(gaps, nan=1.0))  # a resample of one value only has no spread: as far apart as can be
 
 
 def rank(*parts):
