@@ -14,12 +14,17 @@ from companion.data.selection import mislabel, sample_statistics, select
 from companion.data.shrinking import resampled, shrunk
 from companion.data.superpixels import superpixels
 from companion.data.synthetic import GEOMETRIES, Points, two_planes
+from companion.data.turning import ALL_ANGLES, INVERTED, OUTSIDE, TRAINED, draw_angles, eight_digits
 
 __all__ = [
+    "ALL_ANGLES",
     "CIFAR10_CLASSES",
     "CORRELATIONS",
     "GEOMETRIES",
+    "INVERTED",
     "NOVELTIES",
+    "OUTSIDE",
+    "TRAINED",
     "UNSEEN",
     "Canvases",
     "Images",
@@ -33,7 +38,9 @@ __all__ = [
     "coloured_novelties",
     "composed",
     "dimmed",
+    "draw_angles",
     "draw_mosaics",
+    "eight_digits",
     "flip",
     "flip_and_shift",
     "focused_average",

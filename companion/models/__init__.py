@@ -4,6 +4,7 @@ from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
 from companion.models.digits_large import LargeDigitCNN
+from companion.models.glorot import glorot_start
 from companion.models.graphs import GraphCNN
 from companion.models.lenet import LeNet5, flip_first_layer
 from companion.models.lenet_small import SmallLeNet
@@ -32,6 +33,7 @@ __all__ = [
     "Tower",
     "WideCifarCNN",
     "flip_first_layer",
+    "glorot_start",
     "layer_table",
     "recos_lenet5",
     "uniform_start",
