@@ -1,5 +1,6 @@
 """Model families, one file each."""
 
+from companion.models.autoencoders import PosedAutoencoder
 from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
@@ -27,6 +28,7 @@ __all__ = [
     "LargeDigitCNN",
     "LeNet5",
     "Pixels",
+    "PosedAutoencoder",
     "Segmenter",
     "SmallLeNet",
     "Standardised",
