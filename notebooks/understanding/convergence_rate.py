@@ -37,6 +37,7 @@ import math
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats as scipy_stats
 from torch.nn import functional as F
 
@@ -470,7 +471,8 @@ choices = run.sweep(lenet, kind=SELECTIONS, images=[scale.selected], seed=run.se
 figure = plots.strip(choices, "kind", "test", ylabel="test cross-entropy (nats)", width=7.5)
 figure.axes[0].tick_params(axis="x", rotation=15)
 figure.axes[0].set_yscale("log")
-figure.axes[0].yaxis.set(major_formatter="{x:g}", minor_formatter="{x:g}")
+figure.axes[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
+figure.axes[0].yaxis.set(minor_locator=NullLocator())
 run.figure("choices", figure, caption="Test cross-entropy after training on as many digits, by how they were chosen.")
 
 # %%
