@@ -52,7 +52,7 @@ scale = run.scale(
     ),
     laptop=dict(
         images=2_500, tests=10_000, epochs=16, nets=32, sizes=(25, 50, 100, 250, 500), usual=16, others=8,
-        widths=(0.25, 1, 4), cnns=8, cnn_epochs=8, spins=(25, 50, 100, 250), starts=200, bent=20, annealed=100,
+        widths=(0.25, 1, 4), cnns=8, cnn_epochs=8, spins=(25, 50, 100, 250), starts=100, bent=20, annealed=100,
         fresh=100,
     ),
     paper=dict(

@@ -21,7 +21,7 @@
 # bounded below by the global minimum; "the probability of finding them outside the band diminishes exponentially with
 # N". Networks are said to be linked to this ([minima](minima.ipynb)). The slides give no number and no simulation.
 #
-# **Time on two cores.** smoke: seconds; laptop: two minutes; paper (up to 500 spins, 20 tensors, 1,000 starts each):
+# **Time on two cores.** smoke: seconds; laptop: a minute; paper (up to 500 spins, 20 tensors, 1,000 starts each):
 # an hour or two. The laptop run stops at 100 spins, where nearly all minima still lie above the band: it shows how they
 # come nearer, not that they arrive.
 
@@ -43,7 +43,7 @@ from companion.run import Run
 run = Run("understanding/spin_glass", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(sizes=(6, 10, 15), tensors=2, starts=20, annealed=6, bent=5, largest_four=6),
-    laptop=dict(sizes=(25, 50, 100), tensors=5, starts=200, annealed=100, bent=20, largest_four=25),
+    laptop=dict(sizes=(25, 50, 100), tensors=5, starts=60, annealed=100, bent=20, largest_four=25),
     paper=dict(sizes=(25, 50, 100, 250, 500), tensors=20, starts=1_000, annealed=1_000, bent=100, largest_four=100),
 )
 HUGE = 500  # from here on a fifth of the tensors and a tenth of the fresh ones: half a gigabyte each
