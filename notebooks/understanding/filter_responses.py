@@ -21,9 +21,9 @@
 # it for a filter: the nine images that activate it most, a reconstructed input that would activate it most of all, and
 # the "deconv image". The slides hold pictures only, no number and no name of the network.
 #
-# **Time on two cores.** smoke: seconds; laptop: a minute; paper (ten and five seeds, all images): PAPER. The laptop run
-# reads digits well, but photographs about every second time: it shows every effect on digits, and of cats the shape of
-# the curves rather than good cat filters.
+# **Time on two cores.** smoke: seconds; laptop: a minute and a half; paper (ten seeds, all images, five starts of 500
+# steps): two hours, as far as the laptop's times tell. The laptop run reads digits well, but photographs about every
+# second time: it shows every effect on digits, and of cats the shape of the curves rather than good cat filters.
 
 # %% tags=["parameters"]
 profile = "auto"  # smoke, laptop, paper; auto asks the machine
