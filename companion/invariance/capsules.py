@@ -1,0 +1,212 @@
+"""Capsule networks that recognise turned digits and draw what they recognise: losses, drawings, errors by angle.
+
+Source `invariants`, sec. Recognition / CapsNets. A network here has, besides scores for images in [0, 1], a method
+``capsules(images)`` that returns scores (N, 8) and output capsules (N, 8, length), and a ``decoder(capsules, chosen)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from companion.data import Images, draw_angles, rotate
+from companion.invariance.recognition import HELD_BACK, parted, scaled, steps_of, thinned
+from companion.seeds import generator
+from companion.training import accuracy
+
+PIXELS = 784
+DYNAMIC_WEIGHT = 0.0005 * PIXELS  # of the mean squared error per pixel, beside the margin loss
+EM_WEIGHT = 0.05 * PIXELS  # beside the spread loss, as coded; the implementation that was taken has 0.0005 * 784
+MASKS = ("longest capsule", "true class")
+
+Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def margin_loss(lengths: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the margin loss of capsule lengths (N, K): the true one at least 0.9, the others (at half weight) 0.1."""
+    wrong = (lengths - 0.1).clamp(min=0).square() / 2
+    right = (0.9 - lengths.gather(1, labels[:, None])).clamp(min=0).square()
+    return (wrong.scatter(1, labels[:, None], 0).sum(1) + right.squeeze(1)).mean()
+
+
+def spread_loss(activations: torch.Tensor, labels: torch.Tensor, margin: float | torch.Tensor) -> torch.Tensor:
+    """Return the spread loss of activations (N, K): how far others come within `margin` of the true one, squared."""
+    near = (margin - activations.gather(1, labels[:, None]) + activations).clamp(min=0).square()
+    return near.scatter(1, labels[:, None], 0).sum(1).mean()
+
+
+def margins(seen: torch.Tensor, epoch: int) -> torch.Tensor:
+    """Return the spread loss's margin in the step that is number `seen`: 0.2, and 0.035 more an epoch up to 0.9."""
+    return (0.2 + 0.035 * ((seen - 1) // epoch)).clamp(max=0.9)
+
+
+def dynamic_loss(weight: float = DYNAMIC_WEIGHT) -> Loss:
+    """Return the loss of the network with dynamic routing: margin loss, and the error of the true capsule's drawing."""
+
+    def loss(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        lengths, vectors = net.capsules(images)
+        return margin_loss(lengths, labels) + weight * _error(net.decoder(vectors, labels), images).mean()
+
+    return loss
+
+
+def em_loss(weight: float = EM_WEIGHT, *, epoch: int = 1200) -> Loss:
+    """Return the loss of the network with EM routing: spread loss, and the error of the true capsule's drawing.
+
+    The margin follows the batches that the network's batch norm has counted, so that a resumed training goes on with
+    the margin that it had.
+
+    Parameters
+    ----------
+    weight : float
+        Of the mean squared error per pixel.
+    epoch : int
+        Steps after which the margin grows; 1,200 in the source.
+    """
+
+    def loss(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        activations, vectors = net.capsules(images)
+        margin = margins(net.norm.num_batches_tracked, epoch)
+        return spread_loss(activations, labels, margin) + weight * _error(net.decoder(vectors, labels), images).mean()
+
+    return loss
+
+
+def followed(
+    train: Images, test: Images, n: int, *, seed: int, device: torch.device, batch: int = 1000
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Return what measures a network on the way: its accuracy on three fixed sets of n images.
+
+    Parameters
+    ----------
+    train, test : Images
+        Stored bytes and labels; of each the first n are taken.
+    n : int
+        Images of each set.
+    seed : int
+        Draws the angles, once, in their training ranges.
+    device : device
+        Where the sets are kept.
+    batch : int
+        Images at a time.
+
+    Returns
+    -------
+    callable
+        Maps a network to the shares train and validation (turned), and upright (the test images as they are, which the
+        published script validates on).
+    """
+    draw = generator(seed, "points")
+    sets: dict[str, Images] = {}
+    for name, digits in (("train", train), ("validation", test)):
+        images, labels = scaled(digits.inputs[:n].to(device)), digits.labels[:n].cpu()
+        angles = draw_angles(labels, draw, restricted=HELD_BACK).to(device)
+        sets[name] = Images(rotate(images, angles), labels.to(device))
+        sets["upright"] = Images(images, labels.to(device))  # those of the test set stay
+    return lambda net: {name: accuracy(net, part, batch=batch) for name, part in sets.items()}
+
+
+class Drawing(NamedTuple):
+    """What a capsule network makes of images: the class that it names, its drawings (N, 1, 28, 28) by either mask."""
+
+    named: torch.Tensor
+    longest: torch.Tensor
+    true: torch.Tensor
+
+
+@torch.no_grad()
+def drawn(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Drawing:
+    """Let a network draw images (N, 1, 28, 28) in [0, 1] from its longest capsule and from that of the true class."""
+    scores, vectors = net.capsules(images)
+    named = scores.argmax(1)
+    return Drawing(named, net.decoder(vectors, named), net.decoder(vectors, labels.to(named.device)))
+
+
+@torch.no_grad()
+def drawing_errors(
+    net: nn.Module, digits: Images, *, step: float, every: int = 1, batch: int = 500
+) -> dict[str, np.ndarray]:
+    """Return how well a network draws digits in every orientation, and what it sees in its own drawings.
+
+    Parameters
+    ----------
+    net : nn.Module
+        In evaluation mode afterwards.
+    digits : Images
+        Stored bytes and labels.
+    step : float
+        Of the full circle, in degrees.
+    every : int
+        Of the images only one in so many is turned.
+    batch : int
+        Images at a time.
+
+    Returns
+    -------
+    dict
+        drawing_error (2, 3, A): mean squared error per pixel by mask (`MASKS`), for 3, 4 and the other digits, at each
+        step; drawn_as_other (2, A): share of the 3 and of the 4 whose drawing by the longest capsule the network itself
+        reads as another digit.
+    """
+    device = next(net.parameters()).device
+    net.eval()
+    errors, others = [], []
+    for part in (Images(*(column[digits.labels == digit] for column in digits)) for digit in HELD_BACK):
+        error, other = _by_angle(net, thinned(part, every), step, device, batch)
+        errors.append(error)
+        others.append(other)
+    errors.append(_by_angle(net, thinned(parted(digits)[1], every), step, device, batch)[0])
+    return {
+        "drawing_error": torch.stack(errors, 1).float().cpu().numpy(),
+        "drawn_as_other": torch.stack(others).float().cpu().numpy(),
+    }
+
+
+def _by_angle(
+    net: nn.Module, digits: Images, step: float, device: torch.device, batch: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return errors (2, A) by mask and the share (A,) of drawings that are read as another digit."""
+    columns = []
+    for angle in steps_of(step):
+        sums = torch.zeros(3, dtype=torch.float64, device=device)
+        for inputs, labels in zip(digits.inputs.split(batch), digits.labels.split(batch), strict=True):
+            images, labels = rotate(scaled(inputs.to(device)), float(angle)), labels.to(device)
+            made = drawn(net, images, labels)
+            other = net(made.longest).argmax(1) != labels
+            sums += torch.stack([_error(made.longest, images).sum(), _error(made.true, images).sum(), other.sum()])
+        columns.append(sums / len(digits.labels))
+    table = torch.stack(columns, 1)
+    return table[:2], table[2]
+
+
+@torch.no_grad()
+def sheet(net: nn.Module, digits: Images, angles: torch.Tensor) -> dict[str, np.ndarray]:
+    """Return images turned by an angle each, what the network names them, and its drawings of them.
+
+    Returns
+    -------
+    dict
+        inputs and drawn (N, 28, 28) and (2, N, 28, 28), bytes, the drawings by mask (`MASKS`); named (N,), bytes.
+    """
+    device = next(net.parameters()).device
+    net.eval()
+    images = rotate(scaled(digits.inputs.to(device)), angles.to(device))
+    made = drawn(net, images, digits.labels.to(device))
+    return {
+        "inputs": _bytes(images),
+        "drawn": np.stack([_bytes(made.longest), _bytes(made.true)]),
+        "named": made.named.cpu().numpy().astype(np.uint8),
+    }
+
+
+def _error(drawing: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared error per pixel of every drawing, (N,)."""
+    return (drawing - images).square().mean((1, 2, 3))
+
+
+def _bytes(images: torch.Tensor) -> np.ndarray:
+    return (255 * images[:, 0]).round().to(torch.uint8).cpu().numpy()
