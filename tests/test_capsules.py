@@ -235,7 +235,10 @@ def test_training_lowers_the_loss_and_drawings_are_those_of_the_masks(few):
         measure=capsules.followed(few, few, 50, seed=0, device=torch.device("cpu")),
     )
     assert history["loss"].iloc[1] < 0.9 * history["loss"].iloc[0]
-    assert history[["train", "validation", "upright"]].to_numpy().max() <= 1
+    curves = capsules.curves(history)
+    assert curves["curve"].shape == (4, 2) and 0 < curves["curve"].max() <= 1
+    net_right = training.accuracy(net, Images(recognition.scaled(few.inputs[:50]), few.labels[:50]))
+    assert curves["curve"][2, 1] == pytest.approx(net_right)
     made = capsules.sheet(net, Images(few.inputs[:4], few.labels[:4]), torch.tensor([0.0, 10.0, 90.0, 180.0]))
     images = recognition.scaled(few.inputs[:1])
     scores, vectors = net.capsules(images)
@@ -243,6 +246,11 @@ def test_training_lowers_the_loss_and_drawings_are_those_of_the_masks(few):
     assert np.abs(made["inputs"][0].astype(int) - few.inputs[0, 0].numpy()).max() <= 1
     drawing = net.decoder(vectors, few.labels[:1]).detach()[0, 0] * 255
     assert np.abs(made["drawn"][1, 0] - drawing.numpy()).max() <= 1
+    shown = capsules.sheets(net, few, seed=0)
+    assert shown["turning_named"].shape == (2 * len(capsules.TURNED),)
+    upright = shown["turning_inputs"][capsules.TURNED.index(0)].astype(int)
+    assert np.abs(upright - few.inputs[few.labels == 3][0, 0].numpy()).max() <= 1
+    assert shown["novel_drawn"].shape == (2, capsules.SHEET, 28, 28)
     errors = capsules.drawing_errors(net, few, step=90, every=3, batch=7)
     assert errors["drawing_error"].shape == (2, 3, 4)
     assert errors["drawn_as_other"].shape == (2, 4)
@@ -250,6 +258,11 @@ def test_training_lowers_the_loss_and_drawings_are_those_of_the_masks(few):
     turned = data.rotate(recognition.scaled(three.inputs), -135.0)
     by_hand = (capsules.drawn(net, turned, three.labels).true - turned).square().mean()
     assert errors["drawing_error"][1, 0, 0] == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+def test_milestones_end_with_the_last_step():
+    assert capsules.milestones(100, 3) == [33, 67, 100]
+    assert capsules.milestones(28_860, 60)[0] == 481
 
 
 def test_the_margin_follows_the_batches_that_were_seen(few):

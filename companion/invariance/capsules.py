@@ -10,18 +10,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
-from companion.data import Images, draw_angles, rotate
-from companion.invariance.recognition import HELD_BACK, parted, scaled, steps_of, thinned
+from companion.data import INVERTED, TRAINED, Images, draw_angles, rotate
+from companion.invariance.recognition import HELD_BACK, parted, scaled, steps_of, tested, thinned
 from companion.seeds import generator
 from companion.training import accuracy
 
 PIXELS = 784
 DYNAMIC_WEIGHT = 0.0005 * PIXELS  # of the mean squared error per pixel, beside the margin loss
 EM_WEIGHT = 0.05 * PIXELS  # beside the spread loss, as coded; the implementation that was taken has 0.0005 * 784
+FOLLOWED = ("train", "validation", "upright", "upside down")
 MASKS = ("longest capsule", "true class")
+SHEET = 32  # pictures of a sheet, as published
+TURNED = tuple(range(-180, 181, 30))  # degrees at which one digit is shown
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -79,7 +83,7 @@ def em_loss(weight: float = EM_WEIGHT, *, epoch: int = 1200) -> Loss:
 def followed(
     train: Images, test: Images, n: int, *, seed: int, device: torch.device, batch: int = 1000
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """Return what measures a network on the way: its accuracy on three fixed sets of n images.
+    """Return what measures a network on the way: its accuracy on four fixed sets of n images.
 
     Parameters
     ----------
@@ -97,17 +101,34 @@ def followed(
     Returns
     -------
     callable
-        Maps a network to the shares train and validation (turned), and upright (the test images as they are, which the
-        published script validates on).
+        Maps a network to the shares `FOLLOWED`: of training and of test images turned as in training; of the test
+        images as they are, which the published script validates on; and of 3 and 4 at 180 degrees, 45 more or less.
     """
     draw = generator(seed, "points")
-    sets: dict[str, Images] = {}
-    for name, digits in (("train", train), ("validation", test)):
-        images, labels = scaled(digits.inputs[:n].to(device)), digits.labels[:n].cpu()
-        angles = draw_angles(labels, draw, restricted=HELD_BACK).to(device)
-        sets[name] = Images(rotate(images, angles), labels.to(device))
-        sets["upright"] = Images(images, labels.to(device))  # those of the test set stay
+
+    def turned(digits: Images, within: tuple[float, float]) -> Images:
+        labels = digits.labels[:n].cpu()
+        angles = draw_angles(labels, draw, restricted=HELD_BACK, within=within).to(device)
+        return Images(rotate(scaled(digits.inputs[:n].to(device)), angles), labels.to(device))
+
+    upright = Images(scaled(test.inputs[:n].to(device)), test.labels[:n].to(device))
+    parts = turned(train, TRAINED), turned(test, TRAINED), upright, turned(parted(test)[0], INVERTED)
+    sets = dict(zip(FOLLOWED, parts, strict=True))
     return lambda net: {name: accuracy(net, part, batch=batch) for name, part in sets.items()}
+
+
+def milestones(steps: int, looks: int) -> list[int]:
+    """Return the steps, equally far apart and the last among them, after which a training is looked at."""
+    return [round(steps * (look + 1) / looks) for look in range(looks)]
+
+
+def curves(history: pd.DataFrame) -> dict[str, float | np.ndarray]:
+    """Return a history as arrays: curve (4, looks) of the shares `FOLLOWED`, loss (looks,), and skipped, a share."""
+    return {
+        "curve": history[list(FOLLOWED)].to_numpy(np.float32).T.copy(),
+        "loss": history["loss"].to_numpy(np.float32),
+        "skipped": float(history["skipped"].sum() / history["step"].iloc[-1]),
+    }
 
 
 class Drawing(NamedTuple):
@@ -201,6 +222,64 @@ def sheet(net: nn.Module, digits: Images, angles: torch.Tensor) -> dict[str, np.
         "drawn": np.stack([_bytes(made.longest), _bytes(made.true)]),
         "named": made.named.cpu().numpy().astype(np.uint8),
     }
+
+
+def sheets(net: nn.Module, digits: Images, *, seed: int) -> dict[str, np.ndarray]:
+    """Return the published pictures: `sheet` of three sets of test images, each name after the set's and an underscore.
+
+    seen: the first 32 images, turned as in training. novel: the first 32 of 3 and 4, turned upside down by up to 45
+    degrees more or less. turning: the first 3 and the first 4, each at the angles `TURNED`.
+
+    Parameters
+    ----------
+    net : nn.Module
+        In evaluation mode afterwards.
+    digits : Images
+        Stored bytes and labels of the test set.
+    seed : int
+        Draws the angles.
+    """
+    draw = generator(seed, "points")
+    seen, novel = (Images(*(column[:SHEET] for column in part)) for part in (digits, parted(digits)[0]))
+    first = torch.cat([(digits.labels == digit).nonzero()[:1, 0] for digit in HELD_BACK])
+    turning = Images(*(column[first].repeat_interleave(len(TURNED), 0) for column in digits))
+    sets = {
+        "seen": (seen, draw_angles(seen.labels, draw, restricted=HELD_BACK, within=TRAINED)),
+        "novel": (novel, draw_angles(novel.labels, draw, restricted=HELD_BACK, within=INVERTED)),
+        "turning": (turning, torch.tensor(TURNED * len(HELD_BACK), dtype=torch.float32, device="cpu")),
+    }
+    return {f"{name}_{key}": value for name, given in sets.items() for key, value in sheet(net, *given).items()}
+
+
+def studied(
+    net: nn.Module,
+    digits: Images,
+    *,
+    seed: int,
+    step: float,
+    other_step: float,
+    drawing_step: float,
+    every: int = 1,
+    batch: int = 500,
+) -> dict[str, float | np.ndarray]:
+    """Return all that is asked of a trained capsule network: accuracies, errors of its drawings, and pictures.
+
+    Parameters
+    ----------
+    digits : Images
+        The test set.
+    seed : int
+        Draws the pictures' angles.
+    step, other_step, every, batch
+        See `companion.invariance.recognition.tested`.
+    drawing_step : float
+        Of the circle in which drawings are compared with their images, in degrees.
+    """
+    return (
+        tested(net, digits, step=step, other_step=other_step, every=every, batch=batch)
+        | drawing_errors(net, digits, step=drawing_step, every=every, batch=batch)
+        | sheets(net, digits, seed=seed)
+    )
 
 
 def _error(drawing: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

@@ -203,7 +203,7 @@ def em_routing(
 
 def _densities(squares: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """Return the shifted density (I, O, M) of votes by their squared distances (I, O, H, M) from a Gaussian's mean."""
-    scaled, logs = squares / variance, variance.log()
+    scaled, logs = squares * (1 / variance), variance.log()
     with torch.no_grad():
         greatest = -(scaled + logs).amin(2).amin(1, keepdim=True) / 2
     every = -(scaled.sum(2) + logs.sum(1)) / 2
