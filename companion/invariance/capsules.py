@@ -23,7 +23,7 @@ PIXELS = 784
 DYNAMIC_WEIGHT = 0.0005 * PIXELS  # of the mean squared error per pixel, beside the margin loss
 EM_WEIGHT = 0.05 * PIXELS  # beside the spread loss, as coded; the implementation that was taken has 0.0005 * 784
 FOLLOWED = ("train", "validation", "upright", "upside down")
-MASKS = ("longest capsule", "true class")
+MASKS = ("named class", "true class")
 SHEET = 32  # pictures of a sheet, as published
 TURNED = tuple(range(-180, 181, 30))  # degrees at which one digit is shown
 
@@ -132,16 +132,16 @@ def curves(history: pd.DataFrame) -> dict[str, float | np.ndarray]:
 
 
 class Drawing(NamedTuple):
-    """What a capsule network makes of images: the class that it names, its drawings (N, 1, 28, 28) by either mask."""
+    """The class that a capsule network names, and its drawings (N, 1, 28, 28) by that class and by the true one."""
 
     named: torch.Tensor
-    longest: torch.Tensor
+    own: torch.Tensor
     true: torch.Tensor
 
 
 @torch.no_grad()
 def drawn(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Drawing:
-    """Let a network draw images (N, 1, 28, 28) in [0, 1] from its longest capsule and from that of the true class."""
+    """Let a network draw images (N, 1, 28, 28) in [0, 1] by the capsules of the class it names and of the true one."""
     scores, vectors = net.capsules(images)
     named = scores.argmax(1)
     return Drawing(named, net.decoder(vectors, named), net.decoder(vectors, labels.to(named.device)))
@@ -170,7 +170,7 @@ def drawing_errors(
     -------
     dict
         drawing_error (2, 3, A): mean squared error per pixel by mask (`MASKS`), for 3, 4 and the other digits, at each
-        step; drawn_as_other (2, A): share of the 3 and of the 4 whose drawing by the longest capsule the network itself
+        step; drawn_as_other (2, A): share of the 3 and of the 4 whose drawing by the named class the network itself
         reads as another digit.
     """
     device = next(net.parameters()).device
@@ -197,8 +197,8 @@ def _by_angle(
         for inputs, labels in zip(digits.inputs.split(batch), digits.labels.split(batch), strict=True):
             images, labels = rotate(scaled(inputs.to(device)), float(angle)), labels.to(device)
             made = drawn(net, images, labels)
-            other = net(made.longest).argmax(1) != labels
-            sums += torch.stack([_error(made.longest, images).sum(), _error(made.true, images).sum(), other.sum()])
+            other = net(made.own).argmax(1) != labels
+            sums += torch.stack([_error(made.own, images).sum(), _error(made.true, images).sum(), other.sum()])
         columns.append(sums / len(digits.labels))
     table = torch.stack(columns, 1)
     return table[:2], table[2]
@@ -219,7 +219,7 @@ def sheet(net: nn.Module, digits: Images, angles: torch.Tensor) -> dict[str, np.
     made = drawn(net, images, digits.labels.to(device))
     return {
         "inputs": _bytes(images),
-        "drawn": np.stack([_bytes(made.longest), _bytes(made.true)]),
+        "drawn": np.stack([_bytes(made.own), _bytes(made.true)]),
         "named": made.named.cpu().numpy().astype(np.uint8),
     }
 
