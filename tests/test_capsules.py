@@ -4,10 +4,11 @@ import math
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from companion import data, training
+from companion import data, plots, training
 from companion.data import Images
 from companion.invariance import capsules, recognition
 from companion.models import CapsNet, MatrixCapsNet
@@ -260,9 +261,11 @@ def test_training_lowers_the_loss_and_drawings_are_those_of_the_masks(few):
     assert errors["drawing_error"][1, 0, 0] == pytest.approx(by_hand.item(), rel=1e-5)
 
 
-def test_milestones_end_with_the_last_step():
-    assert capsules.milestones(100, 3) == [33, 67, 100]
-    assert capsules.milestones(28_860, 60)[0] == 481
+def test_milestones_grow_apart_and_end_with_the_last_step():
+    assert capsules.milestones(90, 3) == [10, 40, 90]
+    for steps, looks in ((3, 4), (10, 0)):
+        with pytest.raises(ValueError, match=f"{looks} looks do not fit into {steps} steps"):
+            capsules.milestones(steps, looks)
 
 
 def test_the_margin_follows_the_batches_that_were_seen(few):
@@ -277,3 +280,13 @@ def test_the_margin_follows_the_batches_that_were_seen(few):
     drawn = capsules.em_loss(epoch=1)(net, images, labels) - capsules.spread_loss(activations, labels, 0.2 + 3 * 0.035)
     error = (net.decoder(net.capsules(images)[1], labels) - images).square().mean()
     assert drawn.item() == pytest.approx(39.2 * error.item(), rel=1e-4)
+
+
+def test_trails_keep_the_colour_of_their_ends():
+    paths = pd.DataFrame({"net": ["a"] * 3 + ["b"] * 2, "seed": 0, "x": [0.1, 0.5, 0.9, 0.2, 0.4], "y": 0.3})
+    ends = pd.DataFrame({"net": ["a", "b", "c"], "x": [0.9, 0.4, 0.7], "y": [0.3, 0.3, 0.1]})
+    lines = plots.trails(paths, ends, "x", "y", hue="net", reported=np.array([[0.9, 0.1]]), level=0.1).axes[0].lines
+    first, its_end, second = lines[0], lines[1], lines[2]
+    assert list(first.get_xdata()) == [0.1, 0.5, 0.9] and first.get_color() == its_end.get_color()
+    assert first.get_color() != second.get_color()
+    assert [line.get_label() for line in lines if not line.get_label().startswith("_")] == ["a", "b", "c", "reported"]

@@ -118,8 +118,17 @@ def followed(
 
 
 def milestones(steps: int, looks: int) -> list[int]:
-    """Return the steps, equally far apart and the last among them, after which a training is looked at."""
-    return [round(steps * (look + 1) / looks) for look in range(looks)]
+    """Return the steps after which a training is looked at: often in the beginning, where most happens, and at the end.
+
+    Raises
+    ------
+    ValueError
+        If the looks are more than the steps have room for.
+    """
+    found = [round(steps * ((look + 1) / looks) ** 2) for look in range(looks)]
+    if looks < 1 or found[0] < 1 or len(set(found)) < looks:
+        raise ValueError(f"{looks} looks do not fit into {steps} steps; they grow apart as squares do")
+    return found
 
 
 def curves(history: pd.DataFrame) -> dict[str, float | np.ndarray]:

@@ -184,7 +184,7 @@ curves["epoch"] = curves["step"] / scale.epoch
 ends = {"train": "train_acc_plateau", "validation": "val_acc_plateau"}
 lines = {f"{name}, reported": reported("caps_dr.curve", end) for name, end in ends.items()}
 figure = plots.curves(curves, "epoch", "curve", hue="images", share=True, reported=lines, ylabel="accuracy")
-figure.axes[0].set_xlabel("epoch (the rate falls by a tenth after each)")
+figure.axes[0].set(xlabel="epoch (the rate falls by a tenth after each)", ylim=(0, 1.03))
 run.figure("curves", figure, caption="Accuracy in training on fixed images; red, the plateaus of the published curves.")
 
 # %% [markdown]
@@ -252,7 +252,7 @@ def sheet(name, across=8):
         for label, drawings in zip(capsules.MASKS, one[f"{name}_drawn"], strict=True):
             rows[mark + label] = drawings[part]
         captions[mark + "named class"] = [DIGITS[int(digit)] for digit in one[f"{name}_named"][part]]
-    return plots.images({label: row.astype(np.uint8) for label, row in rows.items()}, size=0.47, captions=captions)
+    return plots.images({label: row.astype(np.uint8) for label, row in rows.items()}, size=0.42, captions=captions)
 
 
 # %%
@@ -340,7 +340,7 @@ for name, value in {"encoder_parameters": "encoder", "decoder_parameters": "deco
     run.claim(f"invariants.x.caps_dr.{name}", size[value])
 for name in MEASURES:
     run.claim(f"invariants.{'x.' if name == 'p_in34' else ''}caps_dr.{name}", caps[name])
-late = slice(-max(scale.looks // 10, 1), None)  # the last tenth of the curve
+late = slice(-max(scale.looks // 10, 1), None)  # the last looks, a tenth of them
 plateau = {name: np.stack(caps["curve"])[:, place, late].mean(1) for place, name in enumerate(capsules.FOLLOWED)}
 run.claim("invariants.x.caps_dr.curve.train_acc_plateau", plateau["train"])
 run.claim("invariants.x.caps_dr.curve.val_acc_plateau", plateau["validation"])
