@@ -190,8 +190,9 @@ run.figure("curves", figure, caption="Accuracy in training on fixed images; red,
 # %% [markdown]
 # The curves bend early and flatten as the rate dies away: after some dozens of epochs nothing moves any more, whatever
 # the number of epochs. *Upright* are the images of the published validation curve, which the repository calls turned;
-# compare *validation*, the same images turned. And look at the lowest line: on 3 and 4 *upside down* the network begins
-# near chance and gets worse the more it learns.
+# compare *validation*, the same images turned. And look at the lowest line: 3 and 4 *upside down* are read best when
+# the network has hardly learned anything, and worse the more it learns. (An untrained network names one digit for
+# everything, so the line may begin anywhere.)
 
 # %% [markdown]
 # ## Where recognition ends
