@@ -21,9 +21,9 @@
 # 9.0 % of them upside down, "the best score in the invariance test", yet below chance: "it didn't generalize, but
 # simply didn't overfit much".
 #
-# **Time on two cores.** smoke: seconds; laptop: a minute and a half, and half a minute more if the networks of the
-# notebook on dynamic routing, which it compares with, are not in the store yet; paper (5 seeds, 120,000 steps): days
-# there, two hours on a GPU. The laptop run has a quarter of the capsule types, a thirtieth of the steps at twice the
+# **Time on two cores.** smoke: seconds; laptop: a minute and a half, and as long again if the networks of the notebook
+# on dynamic routing, which it compares with, are not in the store yet; paper (5 seeds, 120,000 steps): weeks there,
+# some hours on a GPU. The laptop run has a quarter of the capsule types, a thirtieth of the steps at twice the
 # rate, and one network of each kind: it learns to read, but its drawings stay blurs and its numbers are no match for
 # the reported ones. What it shows are the mechanism and the direction of the trade-off.
 
@@ -109,8 +109,8 @@ torch.allclose(faint[0], strong[0], rtol=1e-3, atol=1e-4), torch.allclose(faint[
 #
 # Second, log densities are shifted by their maximum before the numbers of a vote are added up, and a coordinate, being
 # the same in every vote, has no variance and a huge density. Every other number then counts as hopelessly improbable:
-# unless the votes agree to some thousandths, all shares of the class capsules vanish. How much is left of them at the
-# start, before any training, shows in the coordinates that come out (full-size network, first test images):
+# unless the votes agree very closely, all shares of the class capsules vanish. How much is left of them at the start,
+# before any training, shows in the coordinates that come out (full-size network, first test images):
 
 
 # %%
@@ -135,10 +135,10 @@ told = "Share of votes left to class capsules, and standard deviation of their s
 run.table("start", tables.summarise(starts, ["left", "differences"], "spread"), caption=told)
 
 # %% [markdown]
-# At the published standard deviation, 1, next to nothing is left, and the scores are the same for every image. Such a
-# network is not dead for good: the decoder's error pulls the poses into range, step by step, which may be why its
-# weight was raised a hundredfold. But it costs steps. Narrow layers average fewer votes and start further out still, so
-# the laptop run starts its matrices at a standard deviation of 0.3; the paper run at 1.
+# At the published standard deviation, 1, next to nothing is left, and the scores are the same for every image. Scores
+# that are the same for every image teach nothing: at such a start it is the decoder's error that has to pull the poses
+# into range, step by step, and this may be why its weight was raised a hundredfold. Narrow layers average fewer votes
+# and start further out still, so the laptop run starts its matrices at a standard deviation of 0.3; the paper run at 1.
 #
 # ## The training
 #
@@ -299,7 +299,8 @@ run.figure(
 
 # %% [markdown]
 # The same slide as with the other networks: past the shaded range recognition fades over some dozens of degrees. If
-# this network knew more of turning, there would be a plateau further out, or a second rise. Is there one, and is it of both digits?
+# this network knew more of turning, there would be a plateau further out, or a second rise. Is there one, and is it of
+# both digits?
 
 # %%
 taken = np.stack(em["taken_for"]).mean(0)
