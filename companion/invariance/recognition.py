@@ -155,10 +155,8 @@ def circle(net: nn.Module, digits: Images, step: float, *, batch: int = 1000) ->
         Images at a time.
     """
     angles = steps_of(step)
-    device = next((weights.device for weights in net.parameters()), digits.inputs.device)
-    images = scaled(digits.inputs.to(device))
-    answers = [outputs(net, rotate(images, float(angle)), batch=batch).argmax(1) for angle in angles]
-    return Circle(angles, digits.labels.cpu(), torch.stack(answers).cpu())
+    answers = scores_at(net, digits.inputs, angles, batch=batch).argmax(2)
+    return Circle(angles, digits.labels.cpu(), answers)
 
 
 def shares(angles: torch.Tensor, within: tuple[float, float]) -> torch.Tensor:
@@ -173,7 +171,7 @@ def shares(angles: torch.Tensor, within: tuple[float, float]) -> torch.Tensor:
     if not 0 < high - low <= 360:
         raise ValueError(f"a range of angles is longer than 0 and at most 360 degrees, not from {low:g} to {high:g}")
     half = 180 / len(angles)
-    covered = torch.zeros(len(angles), dtype=torch.float64)
+    covered = torch.zeros(len(angles), dtype=torch.float64, device=angles.device)
     for turn in (-360, 0, 360):
         ahead, behind = angles.double() + turn - half, angles.double() + turn + half
         covered += (behind.clamp(max=high) - ahead.clamp(min=low)).clamp(min=0)
@@ -266,18 +264,20 @@ def tested(
         for each its variance over re-rotations, ``..._var``. by_angle (2, A): accuracy on 3 and on 4 at each step;
         others_by_angle (B,); taken_for (2, 8): what 3 and 4 are taken for upside down, as shares.
     """
-    few = parted(digits)
-    held, others = (circle(net, thinned(one, every), by, batch=batch) for one, by in zip(few, (step, other_step), strict=True))
+    all_held, all_others = parted(digits)
+    held = circle(net, thinned(all_held, every), step, batch=batch)
+    others = circle(net, thinned(all_others, every), other_step, batch=batch)
     trained, outside, inverted = (chances(held, one) for one in ranges)
     left = round(LEFTOVER / every)
-    every_image = torch.cat([trained, chances(others, ALL_ANGLES)])
-    measured = {
-        "p_test": rerotated(every_image, len(digits.labels)),
-        **{name: rerotated(chance, len(few[0].labels)) for name, chance in {
-            "p_in34": trained, "p_out": outside, "p_inv": inverted,
-            "p_out_slip": slipped(outside, trained, left), "p_inv_slip": slipped(inverted, trained, left),
-        }.items()},
-    }  # fmt: skip
+    measured = {"p_test": rerotated(torch.cat([trained, chances(others, ALL_ANGLES)]), len(digits.labels))}
+    for name, chance in {
+        "p_in34": trained,
+        "p_out": outside,
+        "p_inv": inverted,
+        "p_out_slip": slipped(outside, trained, left),
+        "p_inv_slip": slipped(inverted, trained, left),
+    }.items():
+        measured[name] = rerotated(chance, len(all_held.labels))
     weights = shares(held.angles, ranges.inverted)
     named = F.one_hot(held.answers, CLASSES).double()  # (A, N, 8)
     taken = torch.stack([weights @ named[:, held.labels == digit].mean(1) for digit in HELD_BACK])

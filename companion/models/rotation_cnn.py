@@ -143,6 +143,6 @@ class RotationCNN(nn.Module):
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return how many zeros TensorFlow's SAME padding puts before and after maps of that side; an odd one goes after."""
+    """Return the zeros that SAME padding puts before and after maps of that side; an odd one goes after."""
     around = max((-(-side // stride) - 1) * stride + kernel - side, 0)
     return around // 2, around - around // 2
