@@ -145,10 +145,20 @@ def test_what_is_committed_is_a_sober_laptop_run(source):
 
 # Units that several notebooks share, with the settings that they read.
 DIGITS = ("images", "tests", "epochs", "rate", "seeds")
+CAPSULES = ("capsules_dynamic", "capsules_em")
+TURNED = ("step", "other_step", "every", "chunk", "seeds")
 SHARED = {
     "generalizations: confused": (
         ("confused_pairs", "significance", "information", "interpretation"),
         ("images", "scored", "epochs", "trials", "arithmetic"),
+    ),
+    "invariants: dynamic": (
+        CAPSULES,
+        (*TURNED, "maps", "types", "hidden", "batch", "steps", "epoch", "rate", "looks", "followed", "drawing_step"),
+    ),
+    "invariants: convolutional": (
+        CAPSULES,
+        (*TURNED, "width", "momentum", "cnn_batch", "cnn_steps", "cnn_rate", "cnn_decay"),
     ),
     "reasonable: classifier": (("reasonnet", "new_data_points"), DIGITS),
     "reasonable: pair": (("net_reasoning", "new_data_points", "lambda"), DIGITS),

@@ -1,6 +1,7 @@
 """Model families, one file each."""
 
 from companion.models.autoencoders import PosedAutoencoder
+from companion.models.capsules import CapsNet
 from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
@@ -9,10 +10,12 @@ from companion.models.glorot import glorot_start
 from companion.models.graphs import GraphCNN
 from companion.models.lenet import LeNet5, flip_first_layer
 from companion.models.lenet_small import SmallLeNet
+from companion.models.matrix_capsules import MatrixCapsNet
 from companion.models.mlp import MLP
 from companion.models.pixels import CODINGS, Pixels
 from companion.models.reasoning import DigitCNN, JointReason
 from companion.models.recos import recos_lenet5
+from companion.models.rotation_cnn import ROTATION_ROWS, RotationCNN, RotationRow
 from companion.models.segmentation import Segmenter
 from companion.models.starts import uniform_start
 from companion.models.summary import layer_table
@@ -21,14 +24,19 @@ from companion.models.towers import Tower
 __all__ = [
     "CODINGS",
     "MLP",
+    "ROTATION_ROWS",
+    "CapsNet",
     "CifarCNN",
     "DigitCNN",
     "GraphCNN",
     "JointReason",
     "LargeDigitCNN",
     "LeNet5",
+    "MatrixCapsNet",
     "Pixels",
     "PosedAutoencoder",
+    "RotationCNN",
+    "RotationRow",
     "Segmenter",
     "SmallLeNet",
     "Standardised",

@@ -9,6 +9,7 @@ from companion.plots.maps import matrices
 from companion.plots.scenes import images, points_3d
 from companion.plots.spheres import polar, sphere
 from companion.plots.theme import panels
+from companion.plots.trails import trails
 
 __all__ = [
     "architecture",
@@ -28,4 +29,5 @@ __all__ = [
     "sphere",
     "stacked",
     "strip",
+    "trails",
 ]
