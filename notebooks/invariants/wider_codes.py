@@ -1,0 +1,526 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What the authors tried next: wider codes, capsules that say where, computed weights
+#
+# *Can Deep Networks Learn Invariants?* (A. Potapov), sec. Generation, and the authors' repository
+# (`baseline/autoencoders2`, `gencaps_net`, `hypernets`), whose later experiments are in no text of theirs.
+#
+# **Claimed.** The article: a decoder that is told a pose draws '4' and '9' badly where it was not trained on them; it
+# "mostly memorizes". The repository: with a code of 128 numbers in place of 10 most of that failure is gone; capsules
+# with explicit places carry a shift over to '4' and '9' completely; a matrix computed from the angle turns any image.
+#
+# **Time on two cores.** smoke: seconds; laptop: two minutes; paper (full layers, 100,000 iterations of 128): see the
+# end of the set-up. The laptop run has an eighth of the width, a fiftieth of the iterations in quarter batches, and
+# tests 30 images of each digit: its networks draw digits, but blurred ones. It shows where each of them fails, and what
+# the second-order networks do; not how good they get, and therefore not yet what a wide code is worth in the end.
+
+# %% tags=["parameters"]
+profile = "auto"  # smoke, laptop, paper; auto asks the machine
+device = "auto"  # cpu, cuda
+seed = 0  # the first of the seeds
+
+# %%
+import functools
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown
+
+from companion import claims, models, plots, tables, widgets
+from companion.invariance import follow_ups, regions
+from companion.run import Run
+
+# %%
+run = Run("invariants/wider_codes", profile=profile, device=device, seed=seed)
+scale = run.scale(
+    smoke=dict(width=1 / 32, side=8, batch=8, steps=4, code_steps=4, shift_steps=4, address_steps=4, lr=1e-3, tests=2,
+               every=5, end_seeds=1, middle_seeds=1, capsule_seeds=1, matrix_seeds=1, address_seeds=1, other_seeds=1,
+               codes=(2, 128), ranges=("ae_z20_single",), turned=("gc_digits_r49",), capsules_shifted=(),
+               plain_shifted=("ae_shift",), matrices=("hn_simple",), undone=("hn_comp_conv",),
+               mapped=("hn_affine_conv",)),
+    laptop=dict(width=1 / 8, side=14, batch=32, steps=1_000, code_steps=2_500, shift_steps=1_500, address_steps=2_000,
+                lr=2e-3, tests=30, every=5, end_seeds=3, middle_seeds=3, capsule_seeds=1, matrix_seeds=1,
+                address_seeds=3, other_seeds=1, codes=(2, 10, 128), ranges=("ae_z20_single", "ae_half"),
+                turned=("gc_digits_r49",), capsules_shifted=(), plain_shifted=("ae_shift",),
+                matrices=("hn_simple", "hn_simple_all"), undone=("hn_comp_conv",), mapped=("hn_affine_conv",)),
+    paper=dict(width=1.0, side=28, batch=128, steps=100_000, code_steps=100_000, shift_steps=100_000,
+               address_steps=100_000, lr=1e-3, tests=None, every=1, end_seeds=5, middle_seeds=3, capsule_seeds=5,
+               matrix_seeds=3, address_seeds=3, other_seeds=3, codes=follow_ups.CODES,
+               ranges=("ae_z20_single", "ae_half"),
+               turned=("gc_addr_r49", "gc_digits_r49", "gc_cont_rs49", "gc_digits_rs49", "gc_cont_half"),
+               capsules_shifted=("gc_digits_s49",), plain_shifted=("ae_shift", "ae_halfshift"),
+               matrices=("hn_simple", "hn_simple_all"), undone=("hn_comp_conv", "hn_comp_base"),
+               mapped=("hn_affine_conv", "hn_affine_base")),
+)  # fmt: skip
+
+# %% [markdown]
+# At paper scale a training takes minutes on a GPU, and the seeds are five for the two ends of the code sweep and for
+# `gc_cont_s49`, three for the codes between and for the networks of second order, one for the others: six hours in
+# all. An output of narrow layers moves less in a step, so the laptop run has a larger rate for narrowed autoencoders.
+#
+# ## The experiments
+#
+# One unit is one network, trained on upright digits and drawn poses and tested on the poses of the authors' curves: 200
+# turns, or 20 shifts along the diagonal. Names are those of the repository's folders, shortened:
+
+# %%
+NAMES = {
+    "ae_z…": "the article's autoencoder with a code of … numbers",
+    "ae_z20_single": "code 20; '4' and '9' at 18° only",
+    "ae_half": "all digits within ±90° only",
+    "ae_halfshift": "all digits shifted by −10 to 9 only",
+    "ae_shift": "the article's shifting autoencoder, to compare with",
+    "gc_addr_…": "capsules that write by learned keys",
+    "gc_digits_…": "20 capsules mixed by ten soft categories",
+    "gc_cont_…": "128 capsules that write at coordinates",
+    "…_r49, …_s49": "turns (±45°) or shifts (−5 to 4); '4' and '9' held back to these",
+    "…_rs49, …_half": "'4' and '9' at 18° only; all digits within ±90° only",
+    "hn_…": "networks of second order",
+}
+pd.DataFrame({"what": NAMES})
+
+
+# %%
+def follow_up(name, steps, lr, seed, checkpoint=None):
+    return follow_ups.study(
+        name, seed=seed, width=scale.width, side=scale.side, steps=steps, batch=scale.batch, lr=lr,
+        tests=scale.tests, every=scale.every, checkpoint=checkpoint,
+    )  # fmt: skip
+
+
+def points(names, seeds, steps=scale.steps, lr=1e-3):
+    return [dict(name=name, steps=steps, lr=lr, seed=one) for name in names for one in run.seeds(seeds)]
+
+
+# %%
+ANGLES, SHIFTS = follow_ups.ANGLES[:: scale.every], follow_ups.SHIFTS
+DIGITS = {"d4": "'4'", "d9": "'9'", "o8": "the other eight"}
+
+
+def curve(table, **poses):
+    """Errors by pose, of '4', '9' and the mean of the others, one row per network and pose."""
+    long = tables.unroll(table.drop(columns="drawn"), "errors", **poses, digit=range(10))
+    long["shown"] = long["digit"].map({4: "'4'", 9: "'9'"}).fillna("the other eight")
+    long = long.groupby(["name", "seed", "shown", *poses], sort=False, as_index=False)["errors"].mean()
+    return long[long["angle"] % 90 != 0] if "angle" in poses else long  # there targets are sharp
+
+
+# %%
+def shaded(figure, low, high):
+    """Shade the range of poses in which the held-back digits were trained."""
+    for ax in figure.axes:
+        ax.axvspan(low, high, color="0.93", zorder=0)
+    return figure
+
+
+def drawn(table, name, digit):
+    """Pictures of the first network of a name."""
+    return table[table["name"] == name]["drawn"].iloc[0][follow_ups.SHOWN.index(digit)]
+
+
+WANTED = {moves: follow_ups.expected_pictures(moves) for moves in ("turns", "shifts")}
+
+# %% [markdown]
+# ## How many numbers does a digit need?
+#
+# The article's decoder gets ten numbers for a digit and two for its turn. Everything a '4' has of its own must pass
+# through those ten; if they cannot hold it, no decoder could turn it rightly. So: the same autoencoder with codes of
+# other sizes, '4' and '9' within ±45° in training, the others all the way round.
+
+
+# %%
+def seeds_of(code):
+    return scale.end_seeds if code in (min(scale.codes), max(scale.codes)) else scale.middle_seeds
+
+
+wider = [point for code in scale.codes for point in points([f"ae_z{code}"], seeds_of(code), scale.code_steps, scale.lr)]
+codes = run.sweep(follow_up, wider, name="codes")
+
+# %%
+rows = {"expected": WANTED["turns"][0]} | {f"code {code}": drawn(codes, f"ae_z{code}", 4) for code in scale.codes}
+told = "The first test '4' turned by -180 to 162 degrees in steps of 18: expected, and drawn by code size."
+run.figure("codes_drawn", plots.images(rows, size=0.42), caption=told, n=1)
+
+# %% [markdown]
+# From the left, −180° to 162° in steps of 18°. In the middle of a row (within ±45°) every network has seen 4s in this
+# orientation. Do the outer ones still have the open top of a '4', or do they close?
+
+# %%
+by_angle = curve(codes, angle=ANGLES)
+by_angle["code"] = by_angle["name"].str.removeprefix("ae_z").astype(int)
+parts = {digit: by_angle[by_angle["shown"] == digit] for digit in DIGITS.values()}
+draw = functools.partial(plots.curves, x="angle", y="errors", hue="code")
+figure = plots.panels(parts, draw, size=(2.7, 2.6), xlabel="angle (degrees)", ylabel="mean squared error per pixel")
+run.figure("codes_angle", shaded(figure, -45, 45), caption="Error by angle and code size; shaded, where '4' was seen.")
+
+# %% [markdown]
+# Left and middle: inside the shaded range more numbers mean less error; outside every curve rises. Right, a digit that
+# was seen all the way round: flat. (Multiples of 90° are left out, here and in all means: there the target is not
+# interpolated and sharper, and every network has a peak.) The question is which falls faster with the code, the floor
+# or the shoulders.
+
+# %%
+found = regions.by_region(codes, scale.every)
+found["code"] = found["name"].str.removeprefix("ae_z").astype(int)
+REGISTRY = claims.registry("invariants")
+
+
+def reported(identifier):
+    """What the repository reports, or NaN."""
+    row = REGISTRY.get(f"invariants.x.{identifier}")
+    return row.reported_internal if row else np.nan
+
+
+lines = {f"{DIGITS[digit]}, 128": reported(f"ext.ae_z128.{digit}.ratio") for digit in ("d4", "d9")}
+lines |= {f"{DIGITS[digit]}, 10": reported(f"ae_rot.vanilla.{digit}.ratio") for digit in ("d4",)}
+
+# %%
+shown = found[found["digit"].isin(DIGITS)].replace({"digit": DIGITS})
+figure = plots.curves(shown, "code", "ratio", hue="digit", log_x=True, reported=lines, xlabel="numbers in the code",
+                      ylabel="error beyond ±45° / within")  # fmt: skip
+run.figure("codes_ratio", figure, caption="Ratio of the error outside to that inside the trained range, by code size.")
+
+# %% [markdown]
+# Red: the authors' ratios for '4' and '9' with 128 numbers, and for '4' with 10. A ratio of 1 would be a network that
+# does not care where it was trained. Note what a ratio can hide: it falls when the outside gets better, but it *rises*
+# when only the inside does. Hence both, for '4' and for the digits that were seen everywhere:
+
+# %%
+long = shown[shown["digit"] != "'9'"].melt(["code", "seed", "digit"], ["in", "out"], "where", "error")
+long["which"] = long["digit"] + long["where"].map({"in": ", within ±45°", "out": ", beyond"})
+figure = plots.curves(long, "code", "error", hue="which", log_x=True, log=True, xlabel="numbers in the code",
+                      ylabel="mean squared error per pixel")  # fmt: skip
+run.figure("codes_error", figure, caption="Error within and beyond the trained range by code size.")
+
+# %%
+told = "Error within and beyond the trained range of '4' and '9', by code size, mean over seeds."
+summary = tables.summarise(shown, ["in", "out", "far", "ratio"], ["code", "digit"])
+run.table("codes", summary, caption=told)
+wide = summary.pivot_table(index=["code", "digit"], columns="quantity", values="mean", sort=False)
+wide.round(3)
+
+
+# %%
+def excess(code, digit="d4"):
+    """How much worse than the others a digit is beyond its range, in units of the others' error: one value per seed."""
+    part = found[found["code"] == code].pivot_table(index="seed", columns="digit", values="out")
+    return (part[digit] / part["o8"]).mean()
+
+
+Markdown(
+    "Beyond its range '4' has the error of the other digits times: "
+    + "; ".join(f"**{excess(code):.2f}** (code {code})" for code in scale.codes)
+    + f". In the authors' scores: {reported('ae_rot.vanilla.d4.out') / reported('ae_rot.vanilla.o8.out'):.2f} (code "
+    + f"10), {reported('ext.ae_z128.d4.out') / reported('ext.ae_z128.o8.out'):.2f} (code 128)."
+)
+
+# %% [markdown]
+# **What this does to the article's conclusion.** "The model mostly memorizes how should look different digits rotated
+# by different angles" was drawn from codes of ten numbers. Trained to the end, the wide code leaves, in the authors'
+# own scores, a '4' at unseen angles with *less error than any digit has, anywhere, with the narrow code*: the decoder
+# has learned to turn what it has never seen turned. That is a matter of training too: as long as the errors are many
+# times the published ones, more numbers help inside the range first, and the ratio goes the other way. A gap to the
+# other digits remains in any case; "does not turn perfectly" is safe to say, "memorizes" is not.
+#
+# ## Part of the range
+#
+# Two ways of showing less. *Single*: '4' and '9' at exactly 18°, the others all the way round. *Half*: all digits
+# within ±90°, so that nobody ever shows what a digit on its head looks like.
+
+# %%
+ranges = run.sweep(follow_up, points(scale.ranges, 1, lr=scale.lr), name="ranges")
+long = curve(ranges, angle=ANGLES)
+parts = {name: long[long["name"] == name] for name in ranges["name"].unique()}
+draw = functools.partial(plots.curves, x="angle", y="errors", hue="shown")
+figure = plots.panels(parts, draw, size=(3.2, 2.6), xlabel="angle (degrees)", ylabel="mean squared error per pixel")
+for ax, name in zip(figure.axes, parts, strict=False):
+    ax.axvspan(*((16, 20) if "single" in name else (-90, 90)), color="0.93", zorder=0)
+run.figure("ranges", figure, caption="Error by angle where part of the range is trained (shaded).", n=1)
+
+# %% [markdown]
+# With a single angle (left), the error of '4' is least at 18° and rises at once to *both* sides of it: at 0°, next to
+# the only place where it was ever seen, it is no better off than far away. A neighbouring angle is no help by itself;
+# what helps at the other angles is what the other digits have shown there. Where nobody has shown anything (`ae_half`,
+# at paper and laptop scale), the error outside is far larger than anything above, and the same for all digits.
+
+# %%
+rows = {"expected": WANTED["turns"][0]} | {name: drawn(ranges, name, 4) for name in parts}
+run.figure("ranges_drawn", plots.images(rows, size=0.42), caption="A '4' turned by -180 to 162 degrees, drawn.", n=1)
+
+# %% [markdown]
+# ## Capsules that say where
+#
+# The article explains the failure to shift: each place of the feature map has weights of its own. The authors then
+# built decoders in which *where* and *what* are told apart: a dense net gives capsules coordinates and activations,
+# the activations are written at the coordinates, and the (convolutional) rest draws. One capsule, written to a map of
+# seven cells a side, between cells and at a corner:
+
+# %%
+written = models.generative_capsules.splat(torch.tensor([[[2.5, 2.25], [6.0, 6.0]]]), torch.tensor([[[1.0], [1.0]]]), 7)
+figure = plots.matrices({"what is written": written[0, 0].numpy()}, rows=range(7), columns=range(7))
+run.figure("splat", figure, caption="Two capsules of activation one, written bilinearly to a map of 7 x 7.", n=0)
+
+# %%
+shifting = points(["gc_cont_s49"], scale.capsule_seeds, scale.shift_steps)
+shifting += points(scale.capsules_shifted, 1, scale.shift_steps)
+shifting += points(scale.plain_shifted, 1, scale.shift_steps, scale.lr)
+shifted = run.sweep(follow_up, shifting, name="shifted")
+long = curve(shifted, shift=SHIFTS)
+long = long[long["name"] != "ae_halfshift"]
+parts = {digit: long[long["shown"] == digit] for digit in DIGITS.values()}
+draw = functools.partial(plots.curves, x="shift", y="errors", hue="name", log=True)
+figure = plots.panels(
+    parts, draw, size=(2.7, 2.6), xlabel="shift along the diagonal (pixels)", ylabel="error per pixel"
+)
+run.figure("shifted", shaded(figure, -5, 4), caption="Error by diagonal shift; shaded, where '4' and '9' were shifted.")
+
+# %% [markdown]
+# Compare the *shape* of the lines, not their height: the dense decoder (`ae_shift`) has a trough in the shaded range
+# for '4' and '9' and none for the others, the capsules have about the same line for all three. Both rise a little
+# towards the ends, for every digit: the corners of the canvas are reached least often.
+
+# %%
+rows = {"expected": WANTED["shifts"][0]} | {name: drawn(shifted, name, 4) for name in shifted["name"].unique()}
+told = "The first test '4' shifted along the diagonal by -20 to 16 pixels in steps of 4: expected and drawn."
+run.figure("shifted_drawn", plots.images(rows, size=0.8), caption=told, n=1)
+
+# %% [markdown]
+# The shaded range is the four or five pictures in the middle. Turns are another matter: a capsule can carry a stroke to
+# another place, but the stroke must also lie at another angle, and that is still in the dense net.
+
+# %%
+turned = run.sweep(follow_up, points(scale.turned, 1), name="turned")
+rows = {"expected": WANTED["turns"][0]} | {name: drawn(turned, name, 4) for name in turned["name"].unique()}
+told = "A '4' turned by -180 to 162 degrees, drawn by generative capsules."
+run.figure("turned_drawn", plots.images(rows, size=0.42), caption=told, n=1)
+
+# %% [markdown]
+# ## Computed weights
+#
+# A network of *second order* has weights that another net computes from the pose. In the simplest, the image is
+# multiplied by a matrix (every pixel drawn is a weighted mean of the pixels given) that depends on cosine and sine
+# only. It cannot treat a '4' otherwise than a '7': what it learns from the other digits holds for all images. It was
+# trained at multiples of 36° ('4' and '9': at multiples of 9° within ±45°), and once more at all angles.
+
+# %%
+matrices = run.sweep(follow_up, points(scale.matrices, scale.matrix_seeds), name="matrices")
+address = run.sweep(follow_up, points(["hn_address"], scale.address_seeds, scale.address_steps), name="address")
+second = pd.concat([matrices, address], ignore_index=True)
+long = curve(second, angle=ANGLES)
+parts = {name: long[long["name"] == name] for name in second["name"].unique()}
+draw = functools.partial(plots.curves, x="angle", y="errors", hue="shown")
+figure = plots.panels(parts, draw, size=(2.7, 2.6), xlabel="angle (degrees)", ylabel="mean squared error per pixel")
+run.figure("second_order", shaded(figure, -45, 45), caption="Error by angle of second-order networks.")
+
+# %% [markdown]
+# `hn_simple`: low at the multiples of 36°, high halfway between them, for all digits alike; it has learned ten
+# matrices, and what it does between is no turn. Only within ±45°, where '4' and '9' were shown every 9°, the
+# neighbouring matrices are right, *for all digits*. Trained at all angles (`hn_simple_all`; not at smoke scale) the
+# comb goes, and with it the difference between digits. `hn_address` moves features to other cells: the same comb,
+# blurred, and it is less impartial; convolutions after the move must draw a stroke whose direction they are not told.
+
+# %%
+side = matrices["drawn"].iloc[0].shape[-1]
+coarse = follow_ups.expected_pictures("turns", side)[0]
+rows = {"expected": coarse} | {name: drawn(matrices, name, 4) for name in matrices["name"].unique()}
+run.figure("matrices_drawn", plots.images(rows, size=0.42), caption="A '4' turned by a computed pixel matrix.", n=1)
+
+# %%
+rows = {"expected": WANTED["turns"][0], "hn_address": drawn(address, "hn_address", 4)}
+run.figure("address_drawn", plots.images(rows, size=0.42), caption="A '4' turned by re-addressed features.", n=1)
+
+
+# %%
+def by_36(table, name, *parts, digit=4):
+    """Mean error of a digit at multiples of 36 degrees and between them: (seeds, parts)."""
+    errors = np.stack(table[table["name"] == name]["errors"])[:, :, digit].astype(float)
+    steps = regions.steps_of_36(scale.every)
+    return np.stack([errors[:, steps[part]].mean(1) for part in parts], 1)
+
+
+combs = {name: by_36(second, name, "in", "out", "between").mean(0) for name in second["name"].unique()}
+comb = pd.DataFrame(combs, index=["±36°", "beyond, at multiples of 36°", "halfway between"]).T
+run.table("comb", comb.rename_axis("network").reset_index(), caption="Error of '4' at trained steps and between them.")
+
+# %% [markdown]
+# ## Undoing a turn, and affine maps
+#
+# The opposite task: a digit in an unknown orientation is given, the upright one is wanted; the matrix, now in the
+# middle of an autoencoder, is computed from the image itself. And affine maps, told by six numbers, where no digit is
+# held back: that is a test of drawing, not of generalising over digits.
+
+# %%
+undone = run.sweep(follow_up, points(scale.undone, scale.other_seeds), name="undone")
+long = curve(undone, angle=ANGLES)
+parts = {name: long[long["name"] == name] for name in undone["name"].unique()}
+figure = plots.panels(parts, draw, size=(3.2, 2.6), xlabel="angle (degrees)", ylabel="mean squared error per pixel")
+run.figure("undone", shaded(figure, -45, 45), caption="Error of the restored upright digit by the angle it had.")
+
+# %%
+mapped = run.sweep(follow_up, points(scale.mapped, scale.other_seeds), name="mapped")
+mapped["share"] = [row.errors.mean() / row.left.mean() for row in mapped.itertuples()]
+rows = dict(zip(["given", "wanted"], mapped["drawn"].iloc[0][:2], strict=True))
+rows |= {name: part["drawn"].iloc[0][2] for name, part in mapped.groupby("name", sort=False)}
+told = "One test image of each digit under a random affine map: given, wanted, drawn."
+run.figure("affine_drawn", plots.images(rows, size=0.6), caption=told, n=1)
+
+# %% [markdown]
+# ## Pictures that prove nothing
+#
+# Three of the repository's sets of pictures for these networks cannot be used as evidence:
+#
+# - the folders *all angles* and *discrete angles* of `hn_simple` hold the same files, byte for byte; both show the
+#   comb. What a training on all angles looks like is `hn_simple_all` above;
+# - the baseline's pictures, beside the second-order ones, are copies of those of the article's adversarial autoencoder;
+# - the picture of the *basic* network that undoes a turn (a pixel matrix computed from the image: 301.8 million
+#   weights) was made by a script that forgets to multiply by 180. It turned its inputs by one degree at most:
+
+# %%
+share = follow_ups.DRAWN["turns"] / 180  # of half a turn, as the scripts have it
+asked = {"as meant": 180 * share, "as in the script": share}
+rows = {
+    name: follow_ups.expected_pictures("turns", settings=torch.tensor(angles, dtype=torch.float32))[0]
+    for name, angles in asked.items()
+}
+run.figure("forgotten", plots.images(rows, size=0.42), caption="Inputs of the published test, meant and made.", n=0)
+
+# %% [markdown]
+# A network that hands its input through would have passed. We give the parameters of that network below and leave its
+# training to a patient GPU (`hn_comp_basic` in `follow_ups.DESIGNS`).
+#
+# ## All in one table
+
+# %%
+everything = pd.concat([codes, ranges, shifted, turned, second, undone], ignore_index=True)
+found = regions.by_region(everything, scale.every)
+AGAIN = {"ae_z10": "ae_rot.vanilla", "ae_shift": "ae_shift.vanilla"}  # their rows belong to other sections
+
+
+def printed_ratio(name, digit):
+    """The authors' ratio, or that of their printed errors."""
+    stem = AGAIN.get(name, f"ext.{name}")
+    inside, outside, ratio = (reported(f"{stem}.{digit}.{part}") for part in ("in", "out", "ratio"))
+    return ratio if not np.isnan(ratio) else outside / inside
+
+
+# %%
+ratios = tables.summarise(found[found["digit"].isin(DIGITS)], "ratio", ["name", "digit"]).drop(columns="sd")
+printed = [printed_ratio(*pair) for pair in zip(ratios["name"], ratios["digit"], strict=True)]
+ratios.insert(2, "reported", printed)
+told = "Error outside the trained range over that inside: reported by the repository, and reproduced."
+run.table("ratios", ratios, caption=told).round(2)
+
+# %% [markdown]
+# Rows without a reported number were not scored by the authors (or, for the shifted halves, not entered as claims).
+# Read the `o8` rows first: they say how much of a ratio is the poses themselves (the ends of a canvas, turns that
+# nobody saw) and no fault with '4' or '9'.
+#
+# Choose a network and a digit ('7' was seen everywhere):
+
+# %%
+SEEN = {name: part for part in (codes, ranges, turned, matrices, address, shifted) for name in part["name"].unique()}
+
+
+def show(network, digit):
+    pictures, moves = drawn(SEEN[network], network, digit), follow_ups.DESIGNS[network].moves
+    wanted = follow_ups.expected_pictures(moves, pictures.shape[-1] if moves == "turns" else 28)
+    rows = {"expected": wanted[follow_ups.SHOWN.index(digit)], "drawn": pictures}
+    poses = {"angle": ANGLES} if moves == "turns" else {"shift": SHIFTS}
+    line = curve(SEEN[network][SEEN[network]["name"] == network], **poses)
+    figure = plots.curves(line, *poses, "errors", hue="shown", ylabel="mean squared error per pixel")
+    return plots.images(rows, size=0.42 if moves == "turns" else 0.7), figure
+
+
+widgets.explore(show, network=list(SEEN), digit=follow_ups.SHOWN)
+
+# %% [markdown]
+# ## The claims
+#
+# First what the networks are. (The matrix network that sees the image is only counted: 1.2 GB of weights.)
+
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def weights(net):
+    return sum(part.numel() for part in net.parameters())
+
+
+SIZES = {
+    "hn_simple": weights(models.PixelMatrix(seed=None)),
+    "hn_address": weights(models.Readdressed(seed=0)),
+    "hn_comp_basic": weights(models.PixelMatrix(seed=None, pose=0)) / 1e6,
+}
+SIZES
+
+# %%
+for name, size in SIZES.items():
+    run.claim(f"invariants.x.ext.{name}.parameters", size)
+run.claim("invariants.x.ext.hn_comp_basic", float(np.abs(share).max()))
+
+# %% [markdown]
+# The scores: all rows of networks that were run at this scale.
+
+# %%
+each = found[~found["digit"].isin(DIGITS)].groupby(["name", "seed"], as_index=False)["ratio"]
+extremes = each.agg(["min", "max"]).rename(columns={"min": "ratio_min", "max": "ratio_max"}).assign(digit="o8")
+found = found.merge(extremes, how="left", on=["name", "seed", "digit"])
+scored = {key: part.sort_values("seed") for key, part in found.groupby(["name", "digit"])}
+for row in REGISTRY.values():
+    *_, name, digit, column = row.id.split(".")
+    if row.section == run.section and digit in DIGITS and (name, digit) in scored:
+        run.claim(row.id, scored[name, digit][column])
+
+# %% [markdown]
+# Multiples of 90° are left out, as everywhere; a variant keeps them (±36° and 0° against the rest and 180°).
+
+# %%
+MOVED = "Features are moved, but convolutions that do not know the angle must draw from them."
+for name in ("hn_simple", "hn_address"):
+    told = dict(reason=MOVED) if name == "hn_address" else {}
+    for variant, ends in (("faithful", ("in", "out")), ("with sharp targets", ("sharp in", "sharp out"))):
+        inside, beyond = by_36(second, name, *ends).T
+        run.claim(f"invariants.x.ext.{name}", beyond / inside, variant=variant, **told)
+run.claim("invariants.x.ext.hn_simple.between", by_36(matrices, "hn_simple", "between", "at"))
+if "hn_simple_all" in scale.matrices:
+    inside, beyond = by_36(matrices, "hn_simple_all", "in", "out").T
+    run.claim("invariants.x.ext.hn_simple", beyond / inside, variant="all angles")
+    values = by_36(matrices, "hn_simple_all", "between", "at")
+    run.claim("invariants.x.ext.hn_simple.between", values, variant="all angles")
+
+# %%
+size, blurred = np.abs(ANGLES), ANGLES % 90 != 0
+WHERE = {
+    "hn_comp_conv": (4, blurred & (size > 55), blurred & (size <= 55)),
+    "hn_comp_base": (slice(None), size == 0, np.isclose(size, 9)),
+}
+for name in scale.undone:
+    digit, higher, lower = WHERE[name]
+    errors = np.stack(undone[undone["name"] == name]["errors"]).astype(float)[..., digit]
+    pair = [errors[:, part].reshape(len(errors), -1).mean(1) for part in (higher, lower)]
+    run.claim(f"invariants.x.ext.{name}", np.stack(pair, 1))
+for name, part in mapped.groupby("name"):
+    run.claim(f"invariants.x.ext.{name}", part["share"])
+
+# %%
+run.finish()
+
+# %% [markdown]
+# ## What to try next
+#
+# - `make figures ONLY=invariants/wider_codes SCALE="codes=(10,20,50,128) steps=20000"`: at how many steps does the
+#   ratio of the wide code fall below that of the narrow one?
+# - Give the capsules of `gc_digits_r49` an angle each, by which what they write is turned.
+# - Train `hn_comp_basic` with turns as meant, and test it by turns as meant.
