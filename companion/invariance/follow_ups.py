@@ -197,8 +197,9 @@ def study(
     dict
         `loss`, the mean training loss since the middle of the training; `errors`, mean squared error per pixel of every
         digit, (poses, 10), for turns and diagonal shifts; `drawn`, pictures in bytes of `SHOWN` digits in `DRAWN`
-        poses. For affine maps, one drawn for each test image: `errors` and `left` (10,), the latter of leaving the
-        image as it is, and `drawn` for the first ten test images, with `expected`.
+        poses. For affine maps, one drawn for each test image: `errors`, `left` and `blank` (10,), the latter of leaving
+        the image as it is and of drawing nothing, and `drawn` (3, 10, 28, 28), the first image of each digit as it is
+        given, wanted and drawn.
 
     Raises
     ------
@@ -312,16 +313,18 @@ def _mapped(net: nn.Module, digits: Images, poses: AffineMaps, *, seed: int) -> 
     """Measure `net` on one map for each image."""
     device = next(net.parameters()).device
     drawn = poses.draw(digits.labels.cpu(), generator(seed, "points")).to(device)
-    found, left, pictures = [], [], []
+    found, pictures = [], []
     for inputs, maps in zip(digits.inputs.split(BATCH), drawn.split(BATCH), strict=True):
         upright = scaled(inputs.to(device))
         wanted, made = poses.apply(upright, maps), net(upright, poses.code(maps))
-        found.append((made - wanted).square().mean((1, 2, 3)))
-        left.append((upright - wanted).square().mean((1, 2, 3)))
+        answers = torch.stack([made, upright, torch.full_like(wanted, -1.0)])
+        found.append((answers - wanted).square().mean((2, 3, 4)))
         pictures.append(torch.stack([upright, wanted, made])[:, :, 0])
-    by_digit = mean_by_digit(torch.stack([torch.cat(found), torch.cat(left)]), digits.labels)
+    by_digit = mean_by_digit(torch.cat(found, 1), digits.labels)
     each = [int((digits.labels == digit).nonzero()[0]) for digit in range(10)]
-    return dict(errors=by_digit[0], left=by_digit[1], drawn=in_bytes(torch.cat(pictures, 1)[:, each]))
+    return dict(zip(("errors", "left", "blank"), by_digit, strict=True)) | dict(
+        drawn=in_bytes(torch.cat(pictures, 1)[:, each])
+    )
 
 
 @torch.no_grad()
