@@ -155,7 +155,7 @@ def fours(figure_name, table, side=28, every=2):
 
 def beside(figure):
     """Put the legend beside the axes."""
-    seaborn.move_legend(figure.axes[0], "upper left", bbox_to_anchor=(1.0, 1.0))
+    seaborn.move_legend(figure.axes[0], "upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, title_fontsize=8)
     return figure
 
 
@@ -301,7 +301,8 @@ fours("ranges_drawn", among(scale.ranges))
 
 # %%
 written = models.generative_capsules.splat(torch.tensor([[[2.5, 2.25], [6.0, 6.0]]]), torch.tensor([[[1.0], [1.0]]]), 7)
-figure = plots.matrices({"what is written": written[0, 0].numpy()}, rows=range(7), columns=range(7))
+cells = written[0, 0].where(written[0, 0] > 0, torch.nan).numpy()
+figure = plots.matrices({"what is written": cells}, rows=range(7), columns=range(7))
 run.figure("splat", figure, caption="Two capsules of activation one, written bilinearly to a map of 7 x 7.", n=0)
 
 # %%
