@@ -49,9 +49,9 @@ run = Run("invariants/wider_codes", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(width=1 / 32, side=8, batch=8, steps=4, code_steps=4, shift_steps=4, address_steps=4, lr=1e-3, tests=2,
                every=5, code_seeds=(1, 1), capsule_seeds=1, matrix_seeds=1, address_seeds=1, other_seeds=1,
-               codes=(2, 128), ranges=("ae_z20_single",), capsules=("gc_digits_r49",), capsules_shifted=(),
-               plain_shifted=("ae_shift",), matrices=("hn_simple",), undone=("hn_comp_conv",),
-               mapped=("hn_affine_conv",)),
+               codes=(2, 128), ranges=("ae_z20_single", "ae_half"), capsules=("gc_digits_r49",),
+               capsules_shifted=(), plain_shifted=("ae_shift",), matrices=("hn_simple", "hn_simple_all"),
+               undone=("hn_comp_conv", "hn_comp_base"), mapped=("hn_affine_conv", "hn_affine_base")),
     laptop=dict(width=1 / 8, side=14, batch=32, steps=1_000, code_steps=2_500, shift_steps=2_500, address_steps=2_000,
                 lr=2e-3, tests=30, every=5, code_seeds=(1, 3, 3), capsule_seeds=1, matrix_seeds=1, address_seeds=3,
                 other_seeds=1, codes=(2, 10, 128), ranges=("ae_z20_single", "ae_half"), capsules=("gc_digits_r49",),
@@ -285,8 +285,8 @@ by_network("ranges", among(scale.ranges), "Error by angle where part of the rang
 # %% [markdown]
 # `single`: the error of '4' is least at 18° and rises steeply to *both* sides of it: at 0°, next to the only angle at
 # which it was ever seen, it is no better off than far away. A neighbouring angle is no help by itself; what helps is
-# what other digits have shown at an angle. Where nobody has shown anything (`half`; not at smoke scale) the error is
-# several times larger than beyond any range above, for all digits.
+# what other digits have shown at an angle. Where nobody has shown anything (`half`) the error is several times
+# larger than within, for all digits.
 
 # %%
 fours("ranges_drawn", among(scale.ranges))
@@ -335,7 +335,7 @@ told = "The first test '4' shifted along the diagonal by -20 to 16 pixels in ste
 run.figure("shifted_drawn", plots.images(rows, size=0.7), caption=told, n=1)
 
 # %% [markdown]
-# (Shaded above: the fifth and the sixth picture, and those next to them.) Turns are another matter: a capsule can carry
+# (The fifth to the seventh picture lie in the shaded range.) Turns are another matter: a capsule can carry
 # a stroke to another place, but there the stroke must lie at another angle, and that is still up to the dense net.
 
 # %%
@@ -359,7 +359,7 @@ by_network("second_order", second, told, n=scale.matrix_seeds)
 # `hn_simple` has a comb: low at the multiples of 36°, high halfway between. It has learned ten matrices, and what it
 # does between is no turn. Within ±45°, where '4' and '9' were shown every 9°, the comb is finer *for all digits*: what
 # is learned from one is there for the others, and '4' and '9' beyond ±45° are drawn as well as anything. Trained at all
-# angles (`hn_simple_all`; not at smoke scale) the comb goes; a trough within ±45°, where there is one, is again one for
+# angles (`hn_simple_all`) the comb goes; a trough within ±45°, where there is one, is again one for
 # all digits: more of the training happened there. `hn_address` is less impartial: it moves features to other cells, but
 # convolutions that are not told the angle must then draw strokes that point another way.
 
@@ -539,11 +539,10 @@ for name in ("hn_simple", "hn_address"):
         inside, beyond = by_36(second, name, *ends).T
         run.claim(f"invariants.x.ext.{name}", beyond / inside, variant=variant, **told)
 run.claim("invariants.x.ext.hn_simple.between", by_36(matrices, "hn_simple", "between", "at"))
-if "hn_simple_all" in scale.matrices:
-    inside, beyond = by_36(matrices, "hn_simple_all", "in", "out").T
-    run.claim("invariants.x.ext.hn_simple", beyond / inside, variant="all angles")
-    values = by_36(matrices, "hn_simple_all", "between", "at")
-    run.claim("invariants.x.ext.hn_simple.between", values, variant="all angles")
+inside, beyond = by_36(matrices, "hn_simple_all", "in", "out").T
+run.claim("invariants.x.ext.hn_simple", beyond / inside, variant="all angles")
+values = by_36(matrices, "hn_simple_all", "between", "at")
+run.claim("invariants.x.ext.hn_simple.between", values, variant="all angles")
 
 # %%
 size, blurred = np.abs(ANGLES), ANGLES % 90 != 0
