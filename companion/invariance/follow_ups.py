@@ -197,9 +197,8 @@ def study(
     dict
         `loss`, the mean training loss since the middle of the training; `errors`, mean squared error per pixel of every
         digit, (poses, 10), for turns and diagonal shifts; `drawn`, pictures in bytes of `SHOWN` digits in `DRAWN`
-        poses. For affine maps, one drawn for each test image: `errors`, `left` and `blank` (10,), the latter of leaving
-        the image as it is and of drawing nothing, and `drawn` (3, 10, 28, 28), the first image of each digit as it is
-        given, wanted and drawn.
+        poses. For affine maps, one drawn for each test image: `errors` and `left` (10,), the latter of leaving the
+        image as it is, and `drawn` (3, 10, 28, 28), the first image of each digit as it is given, wanted and drawn.
 
     Raises
     ------
@@ -317,14 +316,11 @@ def _mapped(net: nn.Module, digits: Images, poses: AffineMaps, *, seed: int) -> 
     for inputs, maps in zip(digits.inputs.split(BATCH), drawn.split(BATCH), strict=True):
         upright = scaled(inputs.to(device))
         wanted, made = poses.apply(upright, maps), net(upright, poses.code(maps))
-        answers = torch.stack([made, upright, torch.full_like(wanted, -1.0)])
-        found.append((answers - wanted).square().mean((2, 3, 4)))
+        found.append((torch.stack([made, upright]) - wanted).square().mean((2, 3, 4)))
         pictures.append(torch.stack([upright, wanted, made])[:, :, 0])
     by_digit = mean_by_digit(torch.cat(found, 1), digits.labels)
     each = [int((digits.labels == digit).nonzero()[0]) for digit in range(10)]
-    return dict(zip(("errors", "left", "blank"), by_digit, strict=True)) | dict(
-        drawn=in_bytes(torch.cat(pictures, 1)[:, each])
-    )
+    return dict(errors=by_digit[0], left=by_digit[1], drawn=in_bytes(torch.cat(pictures, 1)[:, each]))
 
 
 @torch.no_grad()

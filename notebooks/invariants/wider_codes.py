@@ -40,24 +40,27 @@ import seaborn
 import torch
 from IPython.display import Markdown
 
-from companion import claims, models, plots, tables, widgets
+from companion import claims, data, models, plots, tables, widgets
 from companion.invariance import follow_ups, regions
+from companion.invariance.other_poses import AffineMaps
+from companion.invariance.poses import scaled
 from companion.run import Run
+from companion.seeds import generator
 
 # %%
 run = Run("invariants/wider_codes", profile=profile, device=device, seed=seed)
 scale = run.scale(
-    smoke=dict(width=1 / 32, side=8, batch=8, steps=4, code_steps=4, shift_steps=4, address_steps=4, lr=1e-3, tests=2,
-               every=5, code_seeds=(1, 1), capsule_seeds=1, matrix_seeds=1, address_seeds=1, other_seeds=1,
-               codes=(2, 128), ranges=("ae_z20_single", "ae_half"), capsules=("gc_digits_r49",),
+    smoke=dict(width=1 / 32, side=8, batch=8, shift_batch=8, steps=4, code_steps=4, shift_steps=4, address_steps=4,
+               lr=1e-3, tests=2, every=5, code_seeds=(1, 1), capsule_seeds=1, matrix_seeds=1, address_seeds=1,
+               other_seeds=1, codes=(2, 128), ranges=("ae_z20_single", "ae_half"), capsules=("gc_digits_r49",),
                capsules_shifted=(), plain_shifted=("ae_shift",), matrices=("hn_simple", "hn_simple_all"),
                undone=("hn_comp_conv", "hn_comp_base"), mapped=("hn_affine_conv", "hn_affine_base")),
-    laptop=dict(width=1 / 8, side=14, batch=32, steps=1_000, code_steps=2_500, shift_steps=2_500, address_steps=2_000,
-                lr=2e-3, tests=30, every=5, code_seeds=(1, 3, 3), capsule_seeds=1, matrix_seeds=1, address_seeds=3,
-                other_seeds=1, codes=(2, 10, 128), ranges=("ae_z20_single", "ae_half"), capsules=("gc_digits_r49",),
-                capsules_shifted=(), plain_shifted=("ae_shift",), matrices=("hn_simple", "hn_simple_all"), undone=(),
-                mapped=()),
-    paper=dict(width=1.0, side=28, batch=128, steps=100_000, code_steps=100_000, shift_steps=100_000,
+    laptop=dict(width=1 / 8, side=14, batch=32, shift_batch=16, steps=1_000, code_steps=2_500, shift_steps=3_000,
+                address_steps=2_000, lr=2e-3, tests=30, every=5, code_seeds=(1, 3, 3), capsule_seeds=1, matrix_seeds=1,
+                address_seeds=3, other_seeds=1, codes=(2, 10, 128), ranges=("ae_z20_single", "ae_half"),
+                capsules=("gc_digits_r49",), capsules_shifted=(), plain_shifted=("ae_shift",),
+                matrices=("hn_simple", "hn_simple_all"), undone=(), mapped=()),
+    paper=dict(width=1.0, side=28, batch=128, shift_batch=128, steps=100_000, code_steps=100_000, shift_steps=100_000,
                address_steps=100_000, lr=1e-3, tests=None, every=1, code_seeds=(5, 3, 3, 3, 3, 5), capsule_seeds=5,
                matrix_seeds=3, address_seeds=3, other_seeds=3, codes=follow_ups.CODES,
                ranges=("ae_z20_single", "ae_half"), capsules_shifted=("gc_digits_s49",),
@@ -94,15 +97,16 @@ pd.DataFrame({"what": NAMES})
 
 
 # %%
-def follow_up(name, steps, lr, seed, checkpoint=None):
+def follow_up(name, steps, batch, lr, seed, checkpoint=None):
     return follow_ups.study(
-        name, seed=seed, width=scale.width, side=scale.side, steps=steps, batch=scale.batch, lr=lr,
-        tests=scale.tests, every=scale.every, checkpoint=checkpoint,
+        name, seed=seed, width=scale.width, side=scale.side, steps=steps, batch=batch, lr=lr, tests=scale.tests,
+        every=scale.every, checkpoint=checkpoint,
     )  # fmt: skip
 
 
-def points(names, seeds, steps=scale.steps, lr=1e-3):
-    return [dict(name=name, steps=steps, lr=lr, seed=one) for name in names for one in run.seeds(seeds)]
+def points(names, seeds, steps=scale.steps, lr=1e-3, batch=scale.batch):
+    settings = dict(steps=steps, batch=batch, lr=lr)
+    return [dict(name=name, seed=one) | settings for name in names for one in run.seeds(seeds)]
 
 
 # %%
@@ -149,7 +153,7 @@ def fours(figure_name, table, side=28, every=2):
     rows = {"expected": follow_ups.expected_pictures("turns", side)[0]}
     rows |= {name: drawn(table, name, 4) for name in table["name"].unique()}
     caption = f"A test '4' turned by -180 degrees and on in steps of {18 * every}: expected, and as it is drawn."
-    figure = plots.images({name: row[::every] for name, row in rows.items()}, size=0.42 if every == 1 else 0.55)
+    figure = plots.images({name: row[::every] for name, row in rows.items()}, size=0.42 if every == 1 else 0.46)
     return run.figure(figure_name, figure, caption=caption, n=1)
 
 
@@ -209,8 +213,8 @@ def reported(identifier):
     return row.reported_internal if row else np.nan
 
 
-lines = {f"{DIGITS[digit]}, 128": reported(f"ext.ae_z128.{digit}.ratio") for digit in ("d4", "d9")}
-lines |= {f"{DIGITS[digit]}, 10": reported(f"ae_rot.vanilla.{digit}.ratio") for digit in ("d4",)}
+lines = {f"authors, {DIGITS[digit]}, 128": reported(f"ext.ae_z128.{digit}.ratio") for digit in ("d4", "d9")}
+lines["authors, '4', 10"] = reported("ae_rot.vanilla.d4.ratio")
 
 # %%
 shown = found[found["digit"].isin(DIGITS)].replace({"digit": DIGITS})
@@ -306,9 +310,9 @@ figure = plots.matrices({"what is written": cells}, rows=range(7), columns=range
 run.figure("splat", figure, caption="Two capsules of activation one, written bilinearly to a map of 7 x 7.", n=0)
 
 # %%
-shifting = points(["gc_cont_s49"], scale.capsule_seeds, scale.shift_steps)
-shifting += points(scale.capsules_shifted, 1, scale.shift_steps)
-shifting += points(scale.plain_shifted, 1, scale.shift_steps, scale.lr)
+settings = dict(steps=scale.shift_steps, batch=scale.shift_batch)
+shifting = points(["gc_cont_s49"], scale.capsule_seeds, **settings) + points(scale.capsules_shifted, 1, **settings)
+shifting += points(scale.plain_shifted, 1, lr=scale.lr, **settings)
 shifted = run.sweep(follow_up, shifting, name="shifted")
 long = curve(shifted, shift=SHIFTS)
 long = long[long["name"] != "ae_halfshift"]
@@ -324,9 +328,9 @@ run.figure("shifted", figure, caption=told, n=1)
 
 # %% [markdown]
 # Compare the *shape* of the lines, not their height: the dense decoder (`ae_shift`) has a trough in the shaded range
-# for '4' and '9', and hardly any for the others; the capsules have about the same line for all three. All rise towards
-# the ends, for every digit: the corners of the canvas are reached least often. (A zigzag, where there is one, has the
-# period of the map's cells, four pixels.)
+# for '4' and '9', and a shallow one or none for the others; the capsules have about the same line for all three. All
+# rise towards the ends, for every digit: the corners of the canvas are reached least often. (A zigzag, where there is
+# one, has the period of the map's cells, four pixels.)
 
 # %%
 rows = {"expected": follow_ups.expected_pictures("shifts")[0]}
@@ -335,8 +339,12 @@ told = "The first test '4' shifted along the diagonal by -20 to 16 pixels in ste
 run.figure("shifted_drawn", plots.images(rows, size=0.7), caption=told, n=1)
 
 # %% [markdown]
-# (The fifth to the seventh picture lie in the shaded range.) Turns are another matter: a capsule can carry
-# a stroke to another place, but there the stroke must lie at another angle, and that is still up to the dense net.
+# (The fifth to the seventh picture lie in the shaded range.) Short trainings teach the capsules *where* before they
+# teach *what*: at laptop scale they put a patch rather than a digit, but they put it alike at all shifts, while the
+# dense decoder already draws a '4' within its range, and something else at the right place beyond.
+#
+# Turns are another matter: a capsule can carry a stroke to another place, but there the stroke must lie at another
+# angle, and that is still up to the dense net.
 
 # %%
 fours("capsules_drawn", among(scale.capsules))
@@ -395,11 +403,10 @@ told = "Error of the restored upright digit by the angle that it was given at."
 by_network("undone", undone, told, n=scale.other_seeds)
 
 # %%
-mapped = pd.DataFrame(columns=["name", "errors", "left", "blank", "drawn"])
+mapped = pd.DataFrame(columns=["name", "seed", "errors", "left", "drawn"])
 if scale.mapped:
     mapped = run.sweep(follow_up, points(scale.mapped, scale.other_seeds), name="mapped")
 mapped["share"] = [row.errors.mean() / row.left.mean() for row in mapped.itertuples()]
-mapped["blank share"] = [row.blank.mean() / row.left.mean() for row in mapped.itertuples()]
 
 
 def maps_drawn():
@@ -415,13 +422,21 @@ def maps_drawn():
 maps_drawn()
 
 # %% [markdown]
-# "Its error is less than half of that of leaving the image as it is" is our reading of pictures without a score, and a
-# weak one: even a *blank* canvas has less error than an image left in the wrong place.
+# "Its error is less than half of that of leaving the image as it is" is our reading of pictures without a score. How
+# hard is that? A canvas that stays *blank* has, in units of the error of leaving the image:
 
 # %%
-mapped[["name", "seed", "share", "blank share"]].round(3) if len(mapped) else Markdown("*Not run at this scale.*")
+upright = scaled(follow_ups.first_of_each(data.mnist("test"), 50).inputs)
+maps = AffineMaps()
+wanted = maps.apply(upright, maps.draw(torch.arange(len(upright)), generator(seed, "points")))
+blank, left = ((answer - wanted).square().mean().item() for answer in (-torch.ones_like(wanted), upright))
+lines = [f"a blank canvas **{blank / left:.2f}**"]
+lines += [f"`{name}` **{part['share'].mean():.2f}**" for name, part in mapped.groupby("name", sort=False)]
+Markdown("; ".join(lines))
 
 # %% [markdown]
+# So the threshold asks for little more than nothing; look at the pictures.
+#
 # ## Pictures that prove nothing
 #
 # Three of the repository's sets of pictures for these networks cannot be used as evidence:
@@ -436,10 +451,10 @@ mapped[["name", "seed", "share", "blank share"]].round(3) if len(mapped) else Ma
 share = follow_ups.DRAWN["turns"] / 180  # of half a turn, as the scripts have it
 asked = {"as meant": 180 * share, "as in the script": share}
 rows = {
-    name: follow_ups.expected_pictures("turns", settings=torch.tensor(angles, dtype=torch.float32))[0]
+    name: follow_ups.expected_pictures("turns", settings=torch.tensor(angles[::2], dtype=torch.float32))[0]
     for name, angles in asked.items()
 }
-run.figure("forgotten", plots.images(rows, size=0.42), caption="Inputs of the published test, meant and made.", n=0)
+run.figure("forgotten", plots.images(rows, size=0.46), caption="Inputs of the published test, meant and made.", n=0)
 
 # %% [markdown]
 # A network that hands its input through would have passed. We give the parameters of that network below and leave its
