@@ -129,14 +129,14 @@ def test_a_turn_among_affine_maps_turns_about_the_centre():
     torch.testing.assert_close(turned, Turns().apply(image, torch.tensor([-90.0])), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", [name for name in follow_ups.DESIGNS if name != "hn_comp_basic"])
+@pytest.mark.parametrize("name", follow_ups.DESIGNS)
 def test_every_design_is_trained_and_measured(name):
     result = follow_ups.study(name, seed=0, **TINY)
     moves = follow_ups.DESIGNS[name].moves
     shape = {"turns": (40, 10), "shifts": (20, 10), "maps": (10,)}[moves]
     assert result["errors"].shape == shape and np.isfinite(result["errors"]).all()
     if moves != "maps":
-        wanted = follow_ups.expected_pictures(moves, 8 if "simple" in name else 28)
+        wanted = follow_ups.expected_pictures(moves, 8 if follow_ups.DESIGNS[name].coarse else 28)
         assert result["drawn"].shape == wanted.shape and wanted.dtype == np.uint8
 
 
@@ -189,6 +189,7 @@ def test_regions_follow_what_was_trained():
     assert degrees[usual["at18"]].tolist() == [18] and degrees[usual["p0"]].tolist() == [0]
     shifts = regions.columns("ae_shift", 5), regions.columns("ae_halfshift", 5)
     assert [follow_ups.SHIFTS[part["in"]].tolist() for part in shifts] == [[-4, -2, 0, 2, 4], list(range(-10, 10, 2))]
+    assert [int(part.sum()) for part in regions.columns("ae_z10", 1).values()] == [44, 128, 42, 1, 1]
     with pytest.raises(ValueError, match="no table of poses"):
         regions.columns("hn_affine_conv", 5)
     steps = {name: degrees[part].tolist() for name, part in regions.steps_of_36(5).items()}
