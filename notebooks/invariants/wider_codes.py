@@ -245,6 +245,18 @@ wide = summary.pivot_table(index=["code", "digit"], columns="quantity", values="
 wide.round(3)
 
 
+# %% [markdown]
+# How much of its error does each digit lose from ten numbers to the most, seed by seed?
+
+# %%
+few, many = 10 if 10 in scale.codes else min(scale.codes), max(scale.codes)
+both = shown.pivot_table(index=["seed", "digit"], columns="code", values=["in", "out"])
+saved = pd.DataFrame({where: 1 - both[where][many] / both[where][few] for where in ("in", "out")}).dropna()
+gains = tables.summarise(saved.reset_index(), ["in", "out"], "digit").drop(columns="sd")
+told = "Share of the error that the widest code saves against ten numbers, within and beyond the trained range."
+run.table("saved", gains, caption=told).round(2)
+
+
 # %%
 def excess(code, digit="d4"):
     """How much worse than the others a digit is beyond its range, in units of the others' error: one value per seed."""
