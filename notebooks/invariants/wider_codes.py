@@ -22,7 +22,7 @@
 # with explicit places carry a shift over to '4' and '9' completely; a matrix computed from the angle turns any image.
 #
 # **Time on two cores.** smoke: seconds; laptop: a little over two minutes; paper (full layers, 100,000 iterations of
-# 128): hours on a GPU. The laptop run has an eighth of the width and a hundredth to a thirtieth of the iterations, in
+# 128): hours on a GPU. The laptop run has an eighth of the width and a hundredth to a twentieth of the iterations, in
 # quarter batches or less, tests 30 images of each digit, and leaves some networks out. Its digits are blurred: it shows
 # where each network fails and what the second-order ones do, not how good they get, and therefore not yet what a wide
 # code is worth in the end.
@@ -56,9 +56,9 @@ scale = run.scale(
                other_seeds=1, codes=(2, 128), ranges=("ae_z20_single", "ae_half"), capsules=("gc_digits_r49",),
                capsules_shifted=(), plain_shifted=("ae_shift",), matrices=("hn_simple", "hn_simple_all"),
                undone=("hn_comp_conv", "hn_comp_base"), mapped=("hn_affine_conv", "hn_affine_base")),
-    laptop=dict(width=1 / 8, side=14, batch=32, shift_batch=16, steps=1_000, code_steps=2_500, shift_steps=3_000,
-                address_steps=2_000, lr=2e-3, tests=30, every=5, code_seeds=(1, 3, 3), capsule_seeds=1, matrix_seeds=1,
-                address_seeds=3, other_seeds=1, codes=(2, 10, 128), ranges=("ae_z20_single", "ae_half"),
+    laptop=dict(width=1 / 8, side=14, batch=32, shift_batch=16, steps=1_000, code_steps=4_500, shift_steps=3_000,
+                address_steps=2_000, lr=2e-3, tests=30, every=5, code_seeds=(3, 3), capsule_seeds=1, matrix_seeds=1,
+                address_seeds=3, other_seeds=1, codes=(10, 128), ranges=("ae_z20_single", "ae_half"),
                 capsules=("gc_digits_r49",), capsules_shifted=(), plain_shifted=("ae_shift",),
                 matrices=("hn_simple", "hn_simple_all"), undone=(), mapped=()),
     paper=dict(width=1.0, side=28, batch=128, shift_batch=128, steps=100_000, code_steps=100_000, shift_steps=100_000,
@@ -592,7 +592,7 @@ run.finish()
 # %% [markdown]
 # ## What to try next
 #
-# - `make figures ONLY=invariants/wider_codes SCALE="code_steps=20000"`: at how many steps does the ratio of the
-#   wide code fall below that of the narrow one?
+# - `make figures ONLY=invariants/wider_codes SCALE="code_steps=20000 codes=(2,10,128) code_seeds=(1,3,3)"`: how do the
+#   two ratios part as training goes on, and what can two numbers hold?
 # - Give the capsules of `gc_digits_r49` an angle each, by which what they write is turned.
 # - Train `hn_comp_basic` with turns as meant, and test it by turns as meant.
