@@ -21,7 +21,7 @@
 # "mostly memorizes". The repository: with a code of 128 numbers in place of 10 most of that failure is gone; capsules
 # with explicit places carry a shift over to '4' and '9' completely; a matrix computed from the angle turns any image.
 #
-# **Time on two cores.** smoke: seconds; laptop: a little over two minutes; paper (full layers, 100,000 iterations of
+# **Time on two cores.** smoke: seconds; laptop: two and a half minutes; paper (full layers, 100,000 iterations of
 # 128): hours on a GPU. The laptop run has an eighth of the width and a hundredth to a twentieth of the iterations, in
 # quarter batches or less, tests 30 images of each digit, and leaves some networks out. Its digits are blurred: it shows
 # where each network fails and what the second-order ones do, not how good they get, and therefore not yet what a wide
