@@ -6,6 +6,7 @@ from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
 from companion.models.digits_large import LargeDigitCNN
+from companion.models.generative_capsules import GenerativeCapsules
 from companion.models.glorot import glorot_start
 from companion.models.graphs import GraphCNN
 from companion.models.lenet import LeNet5, flip_first_layer
@@ -16,6 +17,7 @@ from companion.models.pixels import CODINGS, Pixels
 from companion.models.reasoning import DigitCNN, JointReason
 from companion.models.recos import recos_lenet5
 from companion.models.rotation_cnn import ROTATION_ROWS, RotationCNN, RotationRow
+from companion.models.second_order import ControlledCode, PixelMatrix, Readdressed
 from companion.models.segmentation import Segmenter
 from companion.models.starts import uniform_start
 from companion.models.summary import layer_table
@@ -27,14 +29,18 @@ __all__ = [
     "ROTATION_ROWS",
     "CapsNet",
     "CifarCNN",
+    "ControlledCode",
     "DigitCNN",
+    "GenerativeCapsules",
     "GraphCNN",
     "JointReason",
     "LargeDigitCNN",
     "LeNet5",
     "MatrixCapsNet",
+    "PixelMatrix",
     "Pixels",
     "PosedAutoencoder",
+    "Readdressed",
     "RotationCNN",
     "RotationRow",
     "Segmenter",
