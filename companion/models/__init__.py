@@ -13,6 +13,7 @@ from companion.models.mlp import MLP
 from companion.models.pixels import CODINGS, Pixels
 from companion.models.reasoning import DigitCNN, JointReason
 from companion.models.recos import recos_lenet5
+from companion.models.rotation_cnn import ROTATION_ROWS, RotationCNN, RotationRow
 from companion.models.segmentation import Segmenter
 from companion.models.starts import uniform_start
 from companion.models.summary import layer_table
@@ -21,6 +22,7 @@ from companion.models.towers import Tower
 __all__ = [
     "CODINGS",
     "MLP",
+    "ROTATION_ROWS",
     "CifarCNN",
     "DigitCNN",
     "GraphCNN",
@@ -29,6 +31,8 @@ __all__ = [
     "LeNet5",
     "Pixels",
     "PosedAutoencoder",
+    "RotationCNN",
+    "RotationRow",
     "Segmenter",
     "SmallLeNet",
     "Standardised",
