@@ -76,14 +76,16 @@ run.figure("batch", figure, caption="Forty images of a training batch, with thei
 # %% [markdown]
 # Every 3 and every 4 stands more or less upright; the others lie on their sides and on their heads as well. What a turn
 # does to a digit can be seen in six classes. The question is whether it is carried over to the two that are left.
-#
+
+# %% [markdown]
 # ## The networks
 #
 # Eleven rows: strided convolutions with or without batch norm and dropout, and three with pooling. Training as in the
 # published scripts: Adam (β₁ = 0.95), rate falling by a tenth every 10,000 steps, batches of 128 drawn with
 # replacement, and a **double softmax**: probabilities are handed to a loss that takes scores, and are normalised once
 # more. Three rows also have a leaky rectifier on their scores.
-#
+
+# %% [markdown]
 # ## The test
 #
 # The article turns its test set at random a thousand times. We turn each image through a full circle in small steps,
@@ -190,7 +192,8 @@ run.figure("opening", figure, caption="Accuracy on all eight digits upright and 
 # %% [markdown]
 # Trained within ±45° only, the network loses most digits at a quarter turn. Where six digits were seen all the way
 # round (`regular_00`), what is missing at 90° are 3 and 4. From here on these two are the held-back ones.
-#
+
+# %% [markdown]
 # ## The article's numbers
 
 
@@ -240,7 +243,8 @@ run.table("spread", spread.reset_index(), caption="Standard deviation of one re-
 # The published variances are those of `over_rerotations`, squared: one network, the test set turned again. Compare them
 # with `over_seeds`, what another training gives. A thousand repetitions make the former as small as one likes, and say
 # nothing of the latter.
-#
+
+# %% [markdown]
 # ## Where recognition ends
 
 
@@ -288,7 +292,8 @@ run.figure("taken_for", figure, caption="What 3 and 4 are taken for at 135° to 
 # %% [markdown]
 # Upside down, an answer is one of the digits that *were* seen upside down, and hardly ever 3 or 4. The network is not
 # at a loss: it has learned that what lies like this is none of those two.
-#
+
+# %% [markdown]
 # ## The loss, batch norm and dropout
 #
 # What do the quirks do? `one softmax` has the usual loss and no rectifier on the scores. The 2 × 2 is the two-layer
@@ -303,6 +308,9 @@ figure = plots.panels(parts, functools.partial(plots.strip, x="row", y="accuracy
                       size=(2.5, 2.5), ylabel="accuracy")  # fmt: skip
 run.figure("losses", figure, caption="P_test, P_out and P_inv with the scripts' double softmax and with one softmax.")
 
+# %% [markdown]
+# One softmax learns faster at the same rate. Does either way of regularising the network help by itself?
+
 # %%
 CELLS = ["neither", "norm only", "dropout only", "dropout_bn_00"]
 means = everything.groupby("network")[METRICS].mean().reindex(CELLS)
@@ -315,7 +323,8 @@ run.figure("norm_and_dropout", figure, caption="P_test, P_out and P_inv (percent
 # P_test differs from cell to cell, and with the loss: a network that is not yet sure gets small gradients through two
 # softmaxes and learns more slowly. P_inv stays below chance in all of them. Nothing here turns the failure around, and
 # the quirks of the code are not its cause.
-#
+
+# %% [markdown]
 # ## Longer training
 
 # %%
@@ -387,6 +396,9 @@ run.table("slip", summary, caption="P_inv, P_out and variance over mean, clean a
 # the variances of the table, and the step found here. What the article reads as a gain by batch norm and dropout has
 # the size of the step.
 
+# %% [markdown]
+# What the clean test says of batch norm and dropout at this scale:
+
 # %%
 best, base = (trained(row)["p_inv"].mean() for row in reversed(MAIN))
 Markdown(f"P_inv, clean, mean of seeds: **{base:.4f}** without and **{best:.4f}** with batch norm and dropout.")
@@ -418,7 +430,8 @@ widgets.explore(look, network=list(FIRST.index), digit=range(EXAMPLES), angle=FI
 # %% [markdown]
 # The true digit is orange. Turn a 3 slowly: the network is sure of it, gives it up over a few steps, and is soon as
 # sure of another digit.
-#
+
+# %% [markdown]
 # ## The claims
 #
 # `faithful` is the clean test; `slip` has the last 72 images in the trained range.
