@@ -309,7 +309,7 @@ figure = plots.panels(parts, functools.partial(plots.strip, x="row", y="accuracy
 run.figure("losses", figure, caption="P_test, P_out and P_inv with the scripts' double softmax and with one softmax.")
 
 # %% [markdown]
-# One softmax learns faster at the same rate. Does either way of regularising the network help by itself?
+# Does either way of regularising the network help by itself?
 
 # %%
 CELLS = ["neither", "norm only", "dropout only", "dropout_bn_00"]
