@@ -1,5 +1,6 @@
 """The plots that recur. Each takes a tidy table and, where it is one panel, an optional ax; each returns the figure."""
 
+from companion.plots.angles import answers, by_angle
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
 from companion.plots.fits import configurations, decays
@@ -12,8 +13,10 @@ from companion.plots.theme import panels
 from companion.plots.trails import trails
 
 __all__ = [
+    "answers",
     "architecture",
     "bands",
+    "by_angle",
     "configurations",
     "curves",
     "decays",
