@@ -180,7 +180,7 @@ def shares(angles: torch.Tensor, within: tuple[float, float]) -> torch.Tensor:
 
 def chances(answers: Circle, within: tuple[float, float]) -> torch.Tensor:
     """Return each image's chance of being recognised at an angle drawn from a range: (N,) in double precision."""
-    return shares(answers.angles, within) @ answers.right
+    return (shares(answers.angles, within) @ answers.right).clamp(0, 1)  # rounding must not make it more than certain
 
 
 class Rerotated(NamedTuple):
