@@ -14,6 +14,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from companion.plots.theme import PALETTE, REPORTED, dress, panel, reported_lines, themed
 from companion.tables import summarise
 
+Values = float | pd.Series
+
 
 @themed
 def curves(
@@ -51,7 +53,10 @@ def curves(
         colour = colours[position % len(colours)]
         ax.plot(line[x], line["mean"], color=colour, label=str(label), marker="o" if len(line) < 13 else "", ms=3)
         if (line["n"] > 1).any():
-            ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.18, lw=0)
+            low, high = line["low"], line["high"]
+            if share:
+                low, high = _within_shares(low, high, line["mean"])
+            ax.fill_between(line[x], low, high, color=colour, alpha=0.18, lw=0)
     reported_lines(ax, reported)
     dress(ax, share=share, log=log, xlabel=xlabel or x, ylabel=ylabel or y, title=title)
     if log_x:
@@ -99,8 +104,8 @@ def strip(
             aside = room * (np.arange(len(sample)) % 5 - 2) / 14
             ax.plot(middle - room / 8 + aside, sample, "o", ms=3.2, mew=0, alpha=0.55, color=colour)
             mean, low, high = summarise(pd.DataFrame({"y": sample, "g": 0}), "y", "g").loc[0, ["mean", "low", "high"]]
-            if share:  # a t interval of few seeds may leave the range; a difference of shares may lie below it
-                low, high = np.clip([low, high], min(0, mean), max(1, mean))
+            if share:
+                low, high = _within_shares(low, high, mean)
             ax.errorbar(
                 middle + room * 0.32,
                 mean,
@@ -185,3 +190,11 @@ def scatter(
     if hue is not None:
         ax.legend(title=hue)
     return figure
+
+
+def _within_shares(low: Values, high: Values, mean: Values) -> tuple[Values, Values]:
+    """Cut an interval to the range of shares.
+
+    A t interval of few seeds may leave the range; the mean may do so only where it is a difference of shares.
+    """
+    return np.maximum(low, np.minimum(0, mean)), np.minimum(high, np.maximum(1, mean))
