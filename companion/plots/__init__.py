@@ -8,6 +8,7 @@ from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.scenes import images, points_3d
+from companion.plots.shifts import held_back, shift_maps, side_by_side
 from companion.plots.spheres import polar, sphere
 from companion.plots.theme import panels
 from companion.plots.trails import trails
@@ -20,6 +21,7 @@ __all__ = [
     "configurations",
     "curves",
     "decays",
+    "held_back",
     "histograms",
     "images",
     "intervals",
@@ -29,6 +31,8 @@ __all__ = [
     "points_3d",
     "polar",
     "scatter",
+    "shift_maps",
+    "side_by_side",
     "sphere",
     "stacked",
     "strip",
