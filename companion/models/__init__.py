@@ -4,6 +4,7 @@ from companion.models.autoencoders import PosedAutoencoder
 from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
+from companion.models.critic import Critic
 from companion.models.digits_large import LargeDigitCNN
 from companion.models.glorot import glorot_start
 from companion.models.graphs import GraphCNN
@@ -22,6 +23,7 @@ __all__ = [
     "CODINGS",
     "MLP",
     "CifarCNN",
+    "Critic",
     "DigitCNN",
     "GraphCNN",
     "JointReason",
