@@ -82,9 +82,9 @@ def build(model: str, *, seed: int, size: Size = Size()) -> PosedAutoencoder:  #
 
 def train(
     model: str, digits: Images, *, seed: int, steps: int, batch: int, size: Size = Size(), alphas: int = 8,  # noqa: B008
-    checkpoint: str | Path | None = None,
+    lr: float = RATE, checkpoint: str | Path | None = None,
 ) -> Trained:  # fmt: skip
-    """Train a variant on digits in the article's turns, with RMSProp at 0.001, on PyTorch's default device.
+    """Train a variant on digits in the article's turns, with RMSProp, on PyTorch's default device.
 
     Parameters
     ----------
@@ -96,6 +96,8 @@ def train(
         Of the training.
     alphas : int
         Mixing weights of a penalty as coded.
+    lr : float
+        Of every optimiser; 0.001 in the source.
 
     Returns
     -------
@@ -108,13 +110,13 @@ def train(
     common = dict(seed=seed, steps=steps, measure_at=range(max(1, steps // 10), steps, max(1, steps // 10)))
     if variant.penalty is None:
         rows = training.fit_drawn(
-            net, draw, reconstruction_loss, updates=partial(training.RMSProp, lr=RATE), checkpoint=checkpoint, **common
+            net, draw, reconstruction_loss, updates=partial(training.RMSProp, lr=lr), checkpoint=checkpoint, **common
         )
     else:
         critic = Critic(seed=seed, code=CODE, dense=size.critic)
         rows = fit_adversarial(
             net, critic, draw, uprights(digits, batch=batch, device=device), kind=variant.penalty, alphas=alphas,
-            lr=RATE, checkpoint=checkpoint, **common,
+            lr=lr, checkpoint=checkpoint, **common,
         )  # fmt: skip
     return Trained(net, turns, rows.reindex(columns=MILESTONES).to_numpy())
 
@@ -175,10 +177,10 @@ def examine(
     return dict(
         curve=curve.astype(np.float32),
         detour=np.delete(detour, HELD_BACK, axis=1).mean(1).astype(np.float32),
-        read=read.float(),
-        expected=expected.float(),
+        read=read.numpy(),
+        expected=expected.numpy(),
         drawings=_bytes(drawings).reshape(len(GRID), pictures, len(PICTURED), 28, 28),
-        codes=codes[:200],
+        codes=codes[:200].cpu().numpy(),
         random=np.stack([_bytes(some[:8])[:, 0] for some in sampled]),
         sure=_confidence(judge, sampled[0]),
         sure_drawn=_confidence(judge, again),

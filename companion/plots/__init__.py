@@ -6,6 +6,7 @@ from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
+from companion.plots.poses import by_pose, tiles
 from companion.plots.scenes import images, points_3d
 from companion.plots.spheres import polar, sphere
 from companion.plots.theme import panels
@@ -13,6 +14,7 @@ from companion.plots.theme import panels
 __all__ = [
     "architecture",
     "bands",
+    "by_pose",
     "configurations",
     "curves",
     "decays",
@@ -28,4 +30,5 @@ __all__ = [
     "sphere",
     "stacked",
     "strip",
+    "tiles",
 ]
