@@ -149,11 +149,11 @@ def examine(
     -------
     dict of arrays
         curve (P, 10): errors by angle and digit. detour (P,): the mean of the digits that are not held back, against
-        images that were turned by a detour. read, expected (20, 10, 10): counts of angle, digit, digit read. drawings (4, pictures, 20, 28, 28):
-        bytes of `GRID` at `PICTURED`. codes (200, 10). random (3, 8, 28, 28): bytes of drawings of random codes at
-        `SAMPLED`; sure, sure_drawn: mean confidence of the judge in such at 0 degrees, and in drawings of `tests`.
-        near, far: see `_beside`; nearest (2, pictures, 28, 28): bytes of the images seen nearest to drawings of the
-        held-back digits at `FAR`. judge: its accuracy.
+        images that were turned by a detour. read, expected (20, 10, 10): counts of angle, digit, digit read.
+        drawings (4, pictures, 20, 28, 28): bytes of `GRID` at `PICTURED`. codes (200, 10). random (3, 8, 28, 28):
+        bytes of drawings of random codes at `SAMPLED`. sure, sure_drawn: mean confidence of the judge in such at 0
+        degrees, and in drawings of `tests`. near, far: see `_beside`. nearest (2, pictures, 28, 28): bytes of the
+        images seen nearest to drawings of the held-back digits at `FAR`. judge: its accuracy.
     """
     net, turns, _ = trained
     device = next(net.parameters()).device
