@@ -97,7 +97,7 @@ def network(model, pictures, seed, checkpoint=None):
 
 
 # %%
-SEEDS = {model: scale.adversarial_seeds if "adv" in model else scale.seeds for model in (CODED, CORRECTED)}
+SEEDS = dict.fromkeys((CODED, CORRECTED), scale.adversarial_seeds)  # the longest trainings first
 SEEDS |= dict.fromkeys((VANILLA, MIRRORED, RAW), scale.seeds)
 first = [dict(model=model, pictures=scale.pictures, seed=seed) for model in SEEDS]
 more = [dict(model=model, pictures=2, seed=one) for model, count in SEEDS.items() for one in run.seeds(count)[1:]]
@@ -145,7 +145,6 @@ run.figure("angle", figure, caption="Test error against angle, one line per digi
 # peaks: now the targets at ±45° and ±135° have been interpolated once only, and all others twice.
 
 # %%
-others = curves.DIGITS - len(rotating.HELD_BACK)
 plain = by_angle[~by_angle["digit"].isin(rotating.HELD_BACK)].groupby(["model", "seed", "angle"], as_index=False)
 plain = plain["curve"].mean().assign(target="turned once")
 detour = tables.unroll(networks[["model", "seed", "detour"]], "detour", angle=DEGREES)
@@ -204,7 +203,8 @@ halfway = pd.DataFrame(
 halfway.groupby("model", sort=False).agg(["mean", "min", "max"]).round(0)
 
 # %% [markdown]
-# (NaN: no such angle, because the error does not rise.) In the score files it is 70° to 74° for both digits.
+# NaN would say that the error does not rise. The other digits at these angles have no rise at all, so this is how far
+# beyond its range a decoder carries a digit by itself.
 #
 # ## The table
 
@@ -372,11 +372,11 @@ run.figure("read_as", figure, caption="What drawings of '4' and '9' are read as,
 # %%
 GROUPS = ["'4'", "'9'", "the other eight"]
 WHAT = ["to the nearest seen", "to the expected", "nearer to the seen"]
-far = [f"at {rotating.NEAR:g}°, seen", f"at {rotating.FAR:g}°, unseen for '4' and '9'"]
+WHERE = [f"at {rotating.NEAR:g}°, seen", f"at {rotating.FAR:g}°, unseen for '4' and '9'"]
 main = networks[networks["model"] == VANILLA]
 table = pd.concat({
     name: pd.DataFrame(np.stack(main[column]).mean(0), GROUPS, WHAT)
-    for name, column in zip(far, ("near", "far"), strict=True)
+    for name, column in zip(WHERE, ("near", "far"), strict=True)
 })  # fmt: skip
 run.table("nearest", table.rename_axis(["angle", "digit"]), caption="Distances of vanilla drawings per pixel.").round(3)
 
@@ -477,8 +477,9 @@ def turn(angle, digit, image):
     return [plots.tiles({f"'{digit}' at {angle}°": shown[:, None]}, rows=["seen", "expected", VANILLA, CODED], scale=3)]
 
 
-angles = [int(angle) for angle in sorted(rotating.PICTURED, key=abs)]
-widgets.explore(turn, angle=sorted(angles), digit=rotating.GRID, image=range(scale.pictures))
+widgets.explore(
+    turn, angle=[int(angle) for angle in rotating.PICTURED], digit=rotating.GRID, image=range(scale.pictures)
+)
 
 # %% [markdown]
 # ## The claims
