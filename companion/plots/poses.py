@@ -84,6 +84,7 @@ def tiles(
     columns: Sequence[str] = (),
     groups: int = 0,
     scale: int = 1,
+    shades: int = 6,
     across: int = 1,
 ) -> Figure:
     """Lay pictures in rows and columns, each pixel a whole number of dots.
@@ -98,6 +99,8 @@ def tiles(
         Rows that belong together, set off from the next; all of them by default.
     scale : int
         Dots a pixel.
+    shades : int
+        Of grey: few make small files, and a digit of 28 pixels needs no more.
     across : int
         Panels side by side.
 
@@ -126,7 +129,8 @@ def tiles(
         for start, row in zip(tops, pictures, strict=True):
             for step, picture in enumerate(row):
                 at = step * (wide + HAIR)
-                sheet[start : start + tall, at : at + wide] = np.kron(picture, np.ones((scale, scale))) / 255
+                grey = np.round(picture / 255 * (shades - 1)) / (shades - 1)
+                sheet[start : start + tall, at : at + wide] = np.kron(grey, np.ones((scale, scale)))
         ax.imshow(sheet, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         ax.set_axis_off()
         names = rows if column == 0 else ()
