@@ -6,6 +6,7 @@ from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
 from companion.models.coordinate_decoder import CoordinateAutoencoder
+from companion.models.critic import Critic
 from companion.models.digits_large import LargeDigitCNN
 from companion.models.generative_capsules import GenerativeCapsules
 from companion.models.glorot import glorot_start
@@ -32,6 +33,7 @@ __all__ = [
     "CifarCNN",
     "ControlledCode",
     "CoordinateAutoencoder",
+    "Critic",
     "DigitCNN",
     "GenerativeCapsules",
     "GraphCNN",
