@@ -1,13 +1,13 @@
 """Autoencoders of shifted digits: the decoder that shares its weights, and what is measured of a drawing."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from companion import data, plots
-from companion.invariance import shifting
+from companion.invariance import curves, shifting
+from companion.invariance.follow_ups import first_of_each
 from companion.invariance.poses import Shifts, errors, scaled
 from companion.models import CoordinateAutoencoder, PosedAutoencoder
 
@@ -47,7 +47,9 @@ class Reader(nn.Module):
 def test_the_shared_decoder_has_the_layers_of_the_dense_one_at_one_place():
     full = dict(seed=0, decoder_maps=(256, 128))
     encoder = 6_566_090
-    assert count(CoordinateAutoencoder(**full)) == encoder + 13 * 1024 + 1025 * 256 + 256 * 128 * 16 + 128 + 128 * 16 + 1
+    assert (
+        count(CoordinateAutoencoder(**full)) == encoder + 13 * 1024 + 1025 * 256 + 256 * 128 * 16 + 128 + 128 * 16 + 1
+    )
     small = PosedAutoencoder(**SMALL, canvas=68), CoordinateAutoencoder(**SMALL)
     shape = torch.zeros(3, 1, 28, 28), torch.zeros(3, 2)
     assert small[0](*shape).shape == small[1](*shape).shape == (3, 1, 68, 68)
@@ -104,14 +106,6 @@ def test_a_crop_takes_the_image_back():
     assert torch.equal(shifting.cropped(canvas, shift, 20), images)
 
 
-def test_the_reader_reads_upright_digits():
-    test = data.mnist("test")
-    reader = shifting.upright_reader(0, 4000, 2, "cpu")
-    read = reader((scaled(test.inputs[:500]) + 1) / 2).argmax(1)
-    assert (read == test.labels[:500]).double().mean() > 0.85
-    assert torch.equal(read, reader(test.inputs[:500]).argmax(1))
-
-
 def test_tables_by_digit():
     labels = torch.arange(10).repeat_interleave(2)
     values = torch.stack([labels.float(), torch.where(torch.arange(20) % 2 == 0, torch.nan, labels.float())])
@@ -123,17 +117,17 @@ def test_tables_by_digit():
 
 def test_in_and_out_of_the_published_curve():
     four = [353, 273, 263, 266, 278, 302, 229, 88, 67, 67, 66, 67, 73, 153, 282, 291, 267, 272, 278, 295]
-    table = shifting.in_and_out(np.tile(np.array(four)[:, None] * 1e-4, (1, 10)))
-    assert list(table.columns) == ["digit", "in", "out", "ratio"] and table["digit"].tolist() == list(range(10))
-    assert table.loc[4, "in"] == pytest.approx(0.00679, abs=2e-5)
-    assert table.loc[4, "out"] == pytest.approx(0.02594, abs=2e-5)
-    assert table.loc[4, "ratio"] == pytest.approx(3.82, abs=0.01)
-    with pytest.raises(ValueError, match="from 30 on"):
-        shifting.in_and_out(np.ones((20, 10)), outside=30)
+    table = curves.figures(np.tile(np.array(four)[:, None] * 1e-4, (1, 10)), shifting.columns())
+    assert table.loc["d4", "in"] == pytest.approx(0.00679, abs=2e-5)
+    assert table.loc["d4", "out"] == pytest.approx(0.02594, abs=2e-5)
+    assert table.loc["d4", "ratio"] == pytest.approx(3.82, abs=0.01)
+    assert table.loc["d4", ["at-20", "at18"]].tolist() == pytest.approx([0.0353, 0.0295])
+    with pytest.raises(ValueError, match="none for out"):
+        curves.figures(np.ones((20, 10)), shifting.columns(outside=30))
 
 
 def test_pictures_are_bytes_in_order():
-    digits = shifting.first_of_each(data.mnist("test"), 2)
+    digits = first_of_each(data.mnist("test"), 2)
     assert digits.labels.tolist() == [digit for digit in range(10) for _ in range(2)]
     assert torch.equal(digits.inputs[14], data.mnist("test").inputs[0])  # the first seven
     settings = shifting.over_plane((-20, 0, 12))
@@ -145,20 +139,8 @@ def test_pictures_are_bytes_in_order():
     assert len(np.unique(shifting.drawings(Perfect(), digits.inputs, settings, Shifts(), shades=4))) == 4
 
 
-def test_plots_show_ranges_and_reported_points():
-    rows = [(seed, shift, digit) for seed in (0, 1) for shift in (-6, 0, 6) for digit in range(10)]
-    table = pd.DataFrame(rows, columns=["seed", "shift", "digit"]).assign(error=lambda t: 0.01 * t.digit + t.seed / 100)
-    told = pd.DataFrame({"shift": [0, 6], "digit": [4, 4], "error": [0.05, 0.06]})
-    ax = plots.held_back(table, "shift", "error", hue="digit", marked=(4, 9), shaded=(-5, 4), reported=told).axes[0]
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["others", "4", "4, reported", "9", "9, reported"] and ax.get_ylim()[0] == 0
-    assert len(ax.lines) == 8 + 2 + 2
+def test_maps_frame_the_trained_range():
     maps = {"4": np.arange(9.0).reshape(3, 3), "others": np.ones((3, 3))}
     first = plots.shift_maps(maps, (-3, 0, 3), framed={"4": (-5, 4)}, label="error").axes[0]
     assert first.images[0].get_extent() == [-4.5, 4.5, 4.5, -4.5]
     assert first.patches[0].get_bbox().bounds == (-5.5, -5.5, 10, 10)
-    pairs = np.zeros((3, 2, 2, 6, 6), np.uint8)
-    pairs[1, 0, 1] = 9  # second pose, first pair, what is drawn
-    shown = plots.side_by_side({"4": pairs}, [-6, 0, 6], ylabel="shift").axes[0].images[0].get_array()
-    assert shown.shape == (3 * 7, 2 * (2 * 7 + 2)) and (shown[7:13, 7:13] == 9).all() and (shown == 9).sum() == 36
-

@@ -6,22 +6,16 @@ pixels (down, right); what is drawn is a canvas with the image in its middle at 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
-from companion.data.images import Images, mnist
 from companion.invariance.poses import Shifts, scaled
-from companion.models.lenet import LeNet5
-from companion.training.one import fit
 
 DIAGONAL = tuple(range(-20, 20, 2))  # the authors evaluate at these shifts, down and right alike
-NEAR, FAR = 4, 6  # pixels: trained for every digit; beyond what is trained for the digits held back
 FAINT = 0.1  # share of full ink that counts as background when ink is located
 DIGITS = 10
 
@@ -58,12 +52,6 @@ def over_plane(shifts: Sequence[int]) -> torch.Tensor:
     return torch.cartesian_prod(line, line)
 
 
-def first_of_each(digits: Images, n: int) -> Images:
-    """Return the first `n` images of every digit, digit by digit; all of a digit that has fewer."""
-    places = torch.cat([(digits.labels == digit).nonzero()[:n, 0] for digit in range(DIGITS)])
-    return Images(digits.inputs[places], digits.labels[places])
-
-
 def cropped(canvases: torch.Tensor, shift: torch.Tensor, margin: int) -> torch.Tensor:
     """Return the part (N, 1, S - 2 margin, S - 2 margin) of canvases (N, 1, S, S) where an image at `shift` lies."""
     down, right = (margin + shift).tolist()
@@ -85,18 +73,6 @@ def centroids(ink: torch.Tensor) -> torch.Tensor:
     return torch.stack([down, right], 1) / total[:, None]
 
 
-@functools.cache
-def upright_reader(seed: int, images: int, epochs: int, device: str) -> nn.Module:
-    """Return a LeNet-5 trained on upright digits only; it reads bytes, or shares of full ink. Trained once a process."""
-    inputs, labels = mnist("train")
-    net = LeNet5(seed=seed, coding="[0,1]", border=2)
-    fit(
-        net, (inputs[:images], labels[:images]), epochs=epochs, lr=1e-3, optimizer="adam", batch=64, seed=seed,
-        device=device,
-    )  # fmt: skip
-    return net
-
-
 @torch.no_grad()
 def looked_at(
     net: nn.Module, inputs: torch.Tensor, settings: torch.Tensor, shifts: Shifts, reader: nn.Module, *, batch: int = 500
@@ -114,7 +90,7 @@ def looked_at(
     shifts : Shifts
         Of the same canvas.
     reader : nn.Module
-        Classifies images (N, 1, 28, 28) of ink, in [0, 1].
+        Classifies images (N, 1, 28, 28) of ink, in [0, 1]; see `identity.judge`.
     batch : int
         Images at a time.
     """
@@ -141,6 +117,30 @@ def looked_at(
     return Seen(*(torch.cat(part, 1).cpu() for part in zip(*columns, strict=True)))
 
 
+def columns(
+    shifts: Sequence[int] = DIAGONAL, *, inside: tuple[int, int] = (-4, 4), outside: int = 6
+) -> dict[str, np.ndarray]:
+    """Return which diagonal shifts belong to each column of the published table, for `curves.figures`.
+
+    Parameters
+    ----------
+    shifts : sequence of int
+        Along the diagonal, in pixels.
+    inside : (int, int)
+        First and last shift of the column `in`; the published table has -4 and 4.
+    outside : int
+        Shifts at least as far as this, either way, are `out`; the published table has 6.
+
+    Returns
+    -------
+    dict of arrays, shape (P,), bool
+        `in`, `out`, and each shift by itself: `at-20` and so on.
+    """
+    place = np.asarray(shifts)
+    ranges = {"in": (place >= inside[0]) & (place <= inside[1]), "out": np.abs(place) >= outside}
+    return ranges | {f"at{shift}": place == shift for shift in shifts}
+
+
 def by_digit(values: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
     """Return the means (P, 10) over the images of each digit of values (P, N), NaN left out."""
     return np.stack([values[:, labels == digit].nanmean(1).numpy() for digit in range(DIGITS)], 1)
@@ -150,40 +150,6 @@ def taken_for(read: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
     """Return shares (P, 10, 10): how often images of a digit (second axis) are read as each digit (third)."""
     answers = nn.functional.one_hot(read, DIGITS).float()  # (P, N, 10)
     return np.stack([answers[:, labels == digit].mean(1).numpy() for digit in range(DIGITS)], 1)
-
-
-def in_and_out(
-    errors: np.ndarray, shifts: Sequence[int] = DIAGONAL, *, inside: tuple[int, int] = (-NEAR, NEAR), outside: int = FAR
-) -> pd.DataFrame:
-    """Sum up error curves as the score files are summed up.
-
-    Parameters
-    ----------
-    errors : array, shape (P, 10)
-        Mean error by shift and digit.
-    shifts : sequence of int
-        Along the diagonal, in pixels.
-    inside : (int, int)
-        First and last shift that count as inside.
-    outside : int
-        Shifts at least as far as this, either way, count as outside.
-
-    Returns
-    -------
-    DataFrame
-        One row per digit, in order: digit, in, out, ratio.
-
-    Raises
-    ------
-    ValueError
-        If no shift is inside or none outside.
-    """
-    place = np.asarray(shifts)
-    near, far = (place >= inside[0]) & (place <= inside[1]), np.abs(place) >= outside
-    if not near.any() or not far.any():
-        raise ValueError(f"shifts {inside[0]} to {inside[1]} and from {outside} on are asked for; given is {place}")
-    means = errors[near].mean(0), errors[far].mean(0)
-    return pd.DataFrame({"digit": range(DIGITS), "in": means[0], "out": means[1], "ratio": means[1] / means[0]})
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.poses import by_pose, tiles
 from companion.plots.scenes import images, points_3d
-from companion.plots.shifts import held_back, shift_maps, side_by_side
+from companion.plots.shifts import shift_maps
 from companion.plots.spheres import polar, sphere
 from companion.plots.theme import panels
 from companion.plots.trails import trails
@@ -23,7 +23,6 @@ __all__ = [
     "configurations",
     "curves",
     "decays",
-    "held_back",
     "histograms",
     "images",
     "intervals",
@@ -34,7 +33,6 @@ __all__ = [
     "polar",
     "scatter",
     "shift_maps",
-    "side_by_side",
     "sphere",
     "stacked",
     "strip",
