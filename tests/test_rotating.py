@@ -261,6 +261,6 @@ def test_curves_by_pose_show_means_intervals_of_the_bold_and_what_is_reported():
     ])  # fmt: skip
     figure = plots.by_pose(table, "angle", "error", hue="digit", bold=(4,), trained=(-45, 45), reported="told")
     lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
-    assert lines["3"] == [2.5, 4.5] and lines["4"] == [3.5, 5.5] and lines["reported"] == [7.0]
+    assert lines["3"] == [2.5, 4.5] and lines["4"] == [3.5, 5.5] and lines["reported"] == [7.0, 7.0]
     assert len(figure.axes[0].collections) == 1  # one band, round the bold line
     plt.close(figure)

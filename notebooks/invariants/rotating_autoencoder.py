@@ -117,7 +117,7 @@ firsts = networks.drop_duplicates("model").set_index("model")  # the first netwo
 # %%
 DEGREES = curves.angles(scale.step)
 NAMES = {"d4": "'4'", "d9": "'9'", "o8": "the other eight"}
-TICKS = (-180, -90, -45, 0, 45, 90, 180)
+TICKS = (-180, -90, 0, 90, 180)
 by_angle = tables.unroll(networks[["model", "seed", "curve"]], "curve", angle=DEGREES, digit=range(10))
 ten_lines = functools.partial(plots.by_pose, x="angle", y="curve", hue="digit", bold=(4, 9), trained=(-45, 45),
                               ticks=TICKS)  # fmt: skip
@@ -150,7 +150,7 @@ plain = plain["curve"].mean().assign(target="turned once")
 detour = tables.unroll(networks[["model", "seed", "detour"]], "detour", angle=DEGREES)
 both = pd.concat([plain, detour.rename(columns={"detour": "curve"}).assign(target="by a detour")])
 figure = plots.by_pose(both[both["model"] == VANILLA], "angle", "curve", hue="target", bold=both["target"].unique(),
-                       ticks=(*TICKS, -135, 135), **PER_PIXEL)  # fmt: skip
+                       ticks=range(-180, 181, 45), **PER_PIXEL)  # fmt: skip
 run.figure("peaks", figure, caption="The same drawings of eight digits against targets turned once and by a detour.")
 
 # %% [markdown]
