@@ -5,6 +5,7 @@ from companion.models.capsules import CapsNet
 from companion.models.channels import Standardised
 from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
+from companion.models.critic import Critic
 from companion.models.digits_large import LargeDigitCNN
 from companion.models.generative_capsules import GenerativeCapsules
 from companion.models.glorot import glorot_start
@@ -30,6 +31,7 @@ __all__ = [
     "CapsNet",
     "CifarCNN",
     "ControlledCode",
+    "Critic",
     "DigitCNN",
     "GenerativeCapsules",
     "GraphCNN",

@@ -7,6 +7,7 @@ from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
+from companion.plots.poses import by_pose, tiles
 from companion.plots.scenes import images, points_3d
 from companion.plots.spheres import polar, sphere
 from companion.plots.theme import panels
@@ -17,6 +18,7 @@ __all__ = [
     "architecture",
     "bands",
     "by_angle",
+    "by_pose",
     "configurations",
     "curves",
     "decays",
@@ -32,5 +34,6 @@ __all__ = [
     "sphere",
     "stacked",
     "strip",
+    "tiles",
     "trails",
 ]
