@@ -1,11 +1,13 @@
 """Rotating autoencoders: the critic and its penalty, means over angles, whose picture a drawing is."""
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from companion import data
+from companion import data, plots
 from companion.invariance import curves, identity, rotating
 from companion.invariance.adversarial import fit_adversarial, penalty, slopes, uprights
 from companion.invariance.poses import Turns, pairs, scaled
@@ -234,3 +236,31 @@ def test_a_model_is_trained_and_examined():
         assert found["drawings"].shape == (4, 1, 20, 28, 28) and found["drawings"].dtype == np.uint8
         assert found["read"].sum((1, 2)).tolist() == [120] * 20
         assert found["random"].shape == (3, 8, 28, 28) and 0.1 <= found["sure"] <= 1
+
+
+def test_tiles_show_every_pixel_between_grey_lines():
+    pictures = np.zeros((2, 3, 4, 4), np.uint8)
+    pictures[1, 2, 0, 3] = 255
+    figure = plots.tiles(
+        {"one": pictures, "two": pictures}, rows=["a", "b"], columns=["x", "y", "z"], scale=2, groups=1
+    )
+    first, second = (ax.images[0].get_array() for ax in figure.axes)
+    assert first.shape == (2 * 8 + 5, 3 * 8 + 2) and np.array_equal(first, second)
+    assert (first == 1).sum() == 4 and first[13, -2:].tolist() == [1, 1]
+    assert (first == 0.75).sum() == 5 * 26 + 2 * 2 * 8
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a", "b", "x", "y", "z", "one"]
+    plt.close(figure)
+    with pytest.raises(ValueError, match="2 rows and 3 columns need as many names, not 1, 0"):
+        plots.tiles({"one": pictures}, rows=["a"])
+
+
+def test_curves_by_pose_show_means_intervals_of_the_bold_and_what_is_reported():
+    table = pd.DataFrame([
+        dict(seed=seed, angle=angle, digit=digit, error=digit + angle / 90 + seed, told=7.0 if angle == 90 else np.nan)
+        for seed in (0, 1) for angle in (-90, 90) for digit in (3, 4)
+    ])  # fmt: skip
+    figure = plots.by_pose(table, "angle", "error", hue="digit", bold=(4,), trained=(-45, 45), reported="told")
+    lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
+    assert lines["3"] == [2.5, 4.5] and lines["4"] == [3.5, 5.5] and lines["reported"] == [7.0, 7.0]
+    assert len(figure.axes[0].collections) == 1  # one band, round the bold line
+    plt.close(figure)

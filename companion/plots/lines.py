@@ -11,10 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from companion.plots.theme import PALETTE, REPORTED, dress, panel, reported_lines, themed
+from companion.plots.theme import PALETTE, REPORTED, dress, panel, reported_lines, themed, within_shares
 from companion.tables import summarise
-
-Values = float | pd.Series
 
 
 @themed
@@ -55,7 +53,7 @@ def curves(
         if (line["n"] > 1).any():
             low, high = line["low"], line["high"]
             if share:
-                low, high = _within_shares(low, high, line["mean"])
+                low, high = within_shares(low, high, line["mean"])
             ax.fill_between(line[x], low, high, color=colour, alpha=0.18, lw=0)
     reported_lines(ax, reported)
     dress(ax, share=share, log=log, xlabel=xlabel or x, ylabel=ylabel or y, title=title)
@@ -105,7 +103,7 @@ def strip(
             ax.plot(middle - room / 8 + aside, sample, "o", ms=3.2, mew=0, alpha=0.55, color=colour)
             mean, low, high = summarise(pd.DataFrame({"y": sample, "g": 0}), "y", "g").loc[0, ["mean", "low", "high"]]
             if share:
-                low, high = _within_shares(low, high, mean)
+                low, high = within_shares(low, high, mean)
             ax.errorbar(
                 middle + room * 0.32,
                 mean,
@@ -190,11 +188,3 @@ def scatter(
     if hue is not None:
         ax.legend(title=hue)
     return figure
-
-
-def _within_shares(low: Values, high: Values, mean: Values) -> tuple[Values, Values]:
-    """Cut an interval to the range of shares.
-
-    A t interval of few seeds may leave the range; the mean may do so only where it is a difference of shares.
-    """
-    return np.maximum(low, np.minimum(0, mean)), np.minimum(high, np.maximum(1, mean))

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from companion.pictures import DPI
-from companion.plots.theme import PALETTE, REPORTED, dress, panel, themed
+from companion.plots.theme import PALETTE, REPORTED, dress, panel, themed, within_shares
 from companion.tables import summarise
 
 GROUND = 0.75  # grey between pictures
@@ -65,7 +65,10 @@ def by_pose(
         colour = next(thick if stands_out else thin)
         ax.plot(line[x], line["mean"], color=colour, lw=1.9 if stands_out else 1.0, label=str(label))
         if stands_out and (line["n"] > 1).any():
-            ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.18, lw=0)
+            low, high = line["low"], line["high"]
+            if share:
+                low, high = within_shares(low, high, line["mean"])
+            ax.fill_between(line[x], low, high, color=colour, alpha=0.18, lw=0)
     if reported:
         told = table.dropna(subset=[reported]).drop_duplicates([x, hue])
         ax.plot(told[x], told[reported], "o", ms=3.2, mew=0, color=REPORTED, label="reported", zorder=3)

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+
+Values = float | pd.Series
 
 REPORTED = "#c1272d"  # what a paper reports is red in every figure, and nothing else is
 PALETTE = ("#2f5d8a", "#d98c2b", "#4c9a6a", "#7d5ba6", "#3aa6b9", "#8c6d4f", "#b5548a", "#6b7785")
@@ -120,3 +123,11 @@ def dress(
         low, high = max(low, -0.03), min(high, 1.03)  # an interval of few seeds may leave the range of shares
         ax.set_ylim(low, high)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if high - low > 0.04 else 1))
+
+
+def within_shares(low: Values, high: Values, mean: Values) -> tuple[Values, Values]:
+    """Cut an interval to the range of shares.
+
+    A t interval of few seeds may leave the range; the mean may do so only where it is a difference of shares.
+    """
+    return np.maximum(low, np.minimum(0, mean)), np.minimum(high, np.maximum(1, mean))
