@@ -23,7 +23,7 @@
 # adversarial model one reconstructs somewhat worse and is the better generator.
 #
 # **Time on two cores.** smoke: seconds; laptop: two minutes; paper (full layers, 100,000 iterations of 128,
-# three seeds, all test images, 200 angles): hours on a GPU. The laptop run has an eighth of the width, a fortieth of
+# five seeds, all test images, 200 angles): hours on a GPU. The laptop run has an eighth of the width, a fortieth of
 # the iterations in quarter batches at twice the rate, and one adversarial network of each kind. Its drawings are
 # blurred and its errors high; it shows where a network fails and on which digits, not how good it gets.
 
@@ -51,8 +51,8 @@ scale = run.scale(
                step=9.0, pictures=2, samples=16, seen=200, judge_images=200, judge_epochs=1),
     laptop=dict(maps=(8, 16), dense=128, critic=128, batch=32, steps=2_500, lr=2e-3, seeds=3, adversarial_seeds=1,
                 tests=300, step=9.0, pictures=4, samples=200, seen=3_000, judge_images=10_000, judge_epochs=2),
-    paper=dict(maps=(64, 128), dense=1024, critic=1024, batch=128, steps=100_000, lr=1e-3, seeds=3,
-               adversarial_seeds=3, tests=10_000, step=1.8, pictures=10, samples=2_000, seen=60_000,
+    paper=dict(maps=(64, 128), dense=1024, critic=1024, batch=128, steps=100_000, lr=1e-3, seeds=5,
+               adversarial_seeds=5, tests=10_000, step=1.8, pictures=10, samples=2_000, seen=60_000,
                judge_images=60_000, judge_epochs=10),
 )  # fmt: skip
 
@@ -135,7 +135,8 @@ run.figure("angle", figure, caption="Test error against angle, one line per digi
 
 # %% [markdown]
 # Eight thin lines run flat: a digit that was seen all the way round costs the same at every angle. The two bold ones
-# are flat within the shaded range and rise beyond it. All lines have narrow peaks at 0°, ±90° and 180°.
+# are flat within the shaded range and rise beyond it. All lines have narrow peaks at 0°, ±90° and 180°. A panel
+# without shaded intervals shows a single network.
 #
 # ### The peaks
 #
@@ -455,8 +456,8 @@ pd.DataFrame(fit).T.round(2)
 # %% [markdown]
 # *inside*: the share of components in [−1, 1]; *spread*: their standard deviation (that of the prior is 0.58);
 # *distance*: the largest Kolmogorov-Smirnov distance of a component from the prior. A vanilla code is free to be of any
-# size. Then the samples: codes drawn from the prior, or, as the vanilla model has none, from the range of each
-# component of its codes.
+# size; the outermost bins of the histogram hold what lies beyond them. Then the samples: codes drawn from the prior,
+# or, as the vanilla model has none, from the range of each component of its codes.
 
 # %%
 sampled = {name: firsts.loc[name, "random"][:, :6] for name in (VANILLA, CODED, CORRECTED)}
