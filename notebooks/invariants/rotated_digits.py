@@ -21,10 +21,10 @@
 # and 4 beyond: 98.9 % on angles as in training, 21.2 % outside, 0.3 % near upside down. Batch norm with dropout gives
 # 99.3, 25.7 and 4.1 %, more layers hardly another picture. Conventional CNNs "fail to generalize the idea of rotation".
 #
-# **Time on two cores.** smoke: seconds; laptop: two minutes; paper (112,800 steps; 5 seeds of each strided network, 1 of
-# those with pooling): hours on a GPU, three hours a network on a CPU core. The laptop run has a quarter of the units,
-# under a hundredth of the steps at ten times the rate, and a quarter of the test images: it shows where recognition
-# ends and what the evaluation did, not differences of a percent.
+# **Time on two cores.** smoke: seconds; laptop: two minutes; paper (112,800 steps; 5 seeds of each strided network, 1
+# of those with pooling): hours on a GPU, three hours a network on a CPU core. The laptop run has a quarter of the
+# units, under a hundredth of the steps at ten times the rate, and a quarter of the test images: it shows where
+# recognition ends and what the evaluation did, not differences of a percent.
 
 # %% tags=["parameters"]
 profile = "auto"  # smoke, laptop, paper; auto asks the machine
