@@ -14,11 +14,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from companion.data import Images
+from companion.data.images import Images
 from companion.invariance.poses import reconstruction_loss, scaled
-from companion.models import PosedAutoencoder
+from companion.models.autoencoders import PosedAutoencoder
 from companion.seeds import generator
-from companion.training import Checkpoint, Diverged, RMSProp
+from companion.training.checkpoint import Checkpoint
+from companion.training.one import Diverged
+from companion.training.rmsprop import RMSProp
 
 WEIGHT = 10.0  # of the gradient penalty
 CRITIC_UPDATES = 5
@@ -128,9 +130,9 @@ def fit_adversarial(
     Returns
     -------
     DataFrame
-        One row per milestone: step, loss (reconstruction) and distance (mean score of prior samples minus that of
-        codes: what the critic can tell apart), means since the row before; slope, the root mean square norm of the
-        critic's gradient between the last codes and prior samples.
+        One row per milestone: step; loss (reconstruction) and distance (mean score of prior samples minus that of
+        codes, at a step's last critic update: what the critic can tell apart), means since the row before; slope, the
+        root mean square norm of the critic's gradient between the last codes and prior samples.
 
     Raises
     ------

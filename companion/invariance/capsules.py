@@ -14,10 +14,12 @@ import pandas as pd
 import torch
 from torch import nn
 
-from companion.data import INVERTED, TRAINED, Images, draw_angles, rotate
+from companion.data.geometry import rotate
+from companion.data.images import Images
+from companion.data.turning import INVERTED, TRAINED, draw_angles
 from companion.invariance.recognition import HELD_BACK, parted, scaled, steps_of, tested, thinned
 from companion.seeds import generator
-from companion.training import accuracy
+from companion.training.evaluation import accuracy
 
 PIXELS = 784
 DYNAMIC_WEIGHT = 0.0005 * PIXELS  # of the mean squared error per pixel, beside the margin loss

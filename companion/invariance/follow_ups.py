@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from companion.data import Images, mnist
+from companion.data.images import Images, mnist
 from companion.invariance.adversarial import fit_adversarial, uprights
 from companion.invariance.curves import mean_by_digit
 from companion.invariance.other_poses import AffineMaps, SteppedTurns
@@ -26,7 +26,8 @@ from companion.models.critic import Critic
 from companion.models.generative_capsules import GenerativeCapsules
 from companion.models.second_order import ControlledCode, PixelMatrix, Readdressed
 from companion.seeds import generator
-from companion.training import RMSProp, fit_drawn
+from companion.training.drawn import fit_drawn
+from companion.training.rmsprop import RMSProp
 
 ANGLES = np.arange(-100, 100) * 18 / 10  # degrees: the published curves
 SHIFTS = np.arange(-20, 20, 2)  # pixels along both axes: the published curves

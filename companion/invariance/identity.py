@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from companion import training
-from companion.data import Images, mnist, rotate
+from companion.data.geometry import rotate
+from companion.data.images import Images, mnist
 from companion.invariance.poses import Turns, scaled
-from companion.models import LeNet5
+from companion.models.lenet import LeNet5
+from companion.training.evaluation import accuracy, probabilities
+from companion.training.one import fit
 
 LEAN = 15.0  # degrees: the judge sees digits turned by up to as much, and blurred by it as what it judges is
 DIGITS = 10
@@ -38,11 +40,11 @@ def judge(*, images: int, epochs: int, seed: int = 0) -> Judge:
     """
     examples, tests = mnist("train"), mnist("test")
     net = LeNet5(seed=seed, coding="[0,1]", border=2)
-    training.fit(
+    fit(
         net, (examples.inputs[:images], examples.labels[:images]), epochs=epochs, lr=1e-3, optimizer="adam", seed=seed,
         augment=_leaning,
     )  # fmt: skip
-    return Judge(net, training.accuracy(net, tests))
+    return Judge(net, accuracy(net, tests))
 
 
 def _leaning(images: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
@@ -52,7 +54,7 @@ def _leaning(images: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
 
 def read_back(net: nn.Module, pictures: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
     """Turn pictures (N, 1, 28, 28) in [-1, 1] back by their angles (N,) and return the probabilities (N, 10)."""
-    return training.probabilities(net, rotate((pictures + 1) / 2, -angles))
+    return probabilities(net, rotate((pictures + 1) / 2, -angles))
 
 
 @torch.no_grad()

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from companion.data import Images, draw_angles, rotate
+from companion.data.geometry import rotate
+from companion.data.images import Images
+from companion.data.turning import draw_angles
 
 HELD_BACK = (4, 9)
 

@@ -17,8 +17,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from companion.data import ALL_ANGLES, INVERTED, OUTSIDE, TRAINED, Images, draw_angles, rotate
-from companion.training import outputs
+from companion.data.geometry import rotate
+from companion.data.images import Images
+from companion.data.turning import ALL_ANGLES, INVERTED, OUTSIDE, TRAINED, draw_angles
+from companion.training.evaluation import outputs
 
 HELD_BACK = (3, 4)
 CLASSES = 8

@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from companion import training
-from companion.data import Images
+from companion.data.images import Images
 from companion.invariance import curves, identity
 from companion.invariance.adversarial import fit_adversarial, uprights
 from companion.invariance.poses import HELD_BACK, Turns, errors, pairs, reconstruction_loss, scaled
 from companion.invariance.turns import Detour, RawTurns
-from companion.models import Critic, PosedAutoencoder
+from companion.models.autoencoders import PosedAutoencoder
+from companion.models.critic import Critic
 from companion.seeds import generator
+from companion.training.drawn import fit_drawn
+from companion.training.evaluation import probabilities
+from companion.training.rmsprop import RMSProp
 
 CODE = 10
 RATE = 1e-3
@@ -109,8 +112,8 @@ def train(
     draw = pairs(digits, turns, batch=batch, device=device)
     common = dict(seed=seed, steps=steps, measure_at=range(max(1, steps // 10), steps, max(1, steps // 10)))
     if variant.penalty is None:
-        rows = training.fit_drawn(
-            net, draw, reconstruction_loss, updates=partial(training.RMSProp, lr=lr), checkpoint=checkpoint, **common
+        rows = fit_drawn(
+            net, draw, reconstruction_loss, updates=partial(RMSProp, lr=lr), checkpoint=checkpoint, **common
         )
     else:
         critic = Critic(seed=seed, code=CODE, dense=size.critic)
@@ -237,7 +240,7 @@ def _beside(
 
 def _confidence(judge: identity.Judge, upright: torch.Tensor) -> float:
     """Return the mean greatest probability that the judge gives to any digit."""
-    return float(training.probabilities(judge.net, (upright + 1) / 2).amax(1).mean())
+    return float(probabilities(judge.net, (upright + 1) / 2).amax(1).mean())
 
 
 def _bytes(pictures: torch.Tensor) -> np.ndarray:

@@ -52,7 +52,7 @@ scale = run.scale(
     laptop=dict(maps=(8, 16), dense=128, critic=128, batch=32, steps=2_500, lr=2e-3, seeds=3, adversarial_seeds=1,
                 tests=300, step=9.0, pictures=4, samples=200, seen=3_000, judge_images=10_000, judge_epochs=2),
     paper=dict(maps=(64, 128), dense=1024, critic=1024, batch=128, steps=100_000, lr=1e-3, seeds=5,
-               adversarial_seeds=5, tests=10_000, step=1.8, pictures=10, samples=2_000, seen=60_000,
+               adversarial_seeds=5, tests=10_000, step=1.8, pictures=6, samples=2_000, seen=60_000,
                judge_images=60_000, judge_epochs=10),
 )  # fmt: skip
 
