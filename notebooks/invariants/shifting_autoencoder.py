@@ -21,10 +21,10 @@
 # a few pixels only in training, are not drawn correctly at larger shifts. The decoder draws other, similar digits at
 # the right place: it has weights of its own for every place, and a shift that no digit was trained on cannot be drawn.
 #
-# **Time on two cores.** smoke: seconds; laptop: two minutes; paper (full layers, 100,000 iterations of 128, five seeds
-# of the published model): hours on a GPU, days on a CPU. The laptop run has an eighth of
-# the width, some thousand iterations of small batches at twice the rate, and tests 30 images of each digit. What it
-# draws is blurred and its errors are high; it shows where a network fails and on which digits, not how good it gets.
+# **Time on two cores.** smoke: seconds; laptop: under three minutes; paper (full layers, 100,000 iterations of 128,
+# five seeds of the published model): hours on a GPU, days on a CPU. The laptop run has an eighth of the width, some
+# thousand iterations of small batches at twice the rate, and tests 30 images of each digit. What it draws is blurred
+# and its errors are high; it shows where a network fails and on which digits, not how good it gets.
 
 # %% tags=["parameters"]
 profile = "auto"  # smoke, laptop, paper; auto asks the machine
