@@ -269,10 +269,10 @@ run.figure("by_angle_baseline", pictures[0], caption="Accuracy against angle, re
 run.figure("by_angle_best", pictures[1], caption="Accuracy against angle, dropout_bn_00; red, the sharp end of P_out.")
 
 # %% [markdown]
-# Shaded: the range in which 3 and 4 were trained. Their curves hold within it and fall outside, to nothing; the others
-# go on all round. `P_out` is no share of digits that are recognised at any angle, it measures how far the curves reach
-# over the edge: ended recognition sharply, then at θ* (red, from the reported P_out; dotted, chance). Near the edge a
-# turned digit is still like the trained ones. That is interpolation's margin, not an idea of rotation.
+# Shaded: the range in which 3 and 4 were trained. Their curves hold within it and fall outside, to chance or below; the
+# others go on all round. `P_out` is no share of digits that are recognised at any angle, it measures how far the curves
+# reach over the edge: ended recognition sharply, then at θ* (red, from the reported P_out; dotted, chance). Near the
+# edge a turned digit is still like the trained ones. That is interpolation's margin, not an idea of rotation.
 
 # %%
 reach = tables.summarise(table.assign(cut_off=table["p_out"].map(recognition.cut_off)), "cut_off", "network")
@@ -320,9 +320,11 @@ run.figure("norm_and_dropout", figure, caption="P_test, P_out and P_inv (percent
            n=scale.ablation_seeds)  # fmt: skip
 
 # %% [markdown]
-# P_test differs from cell to cell, and with the loss: a network that is not yet sure gets small gradients through two
-# softmaxes and learns more slowly. P_inv stays below chance in all of them. Nothing here turns the failure around, and
-# the quirks of the code are not its cause.
+# P_test differs from cell to cell, and with the loss: through two softmaxes gradients are small, not only where a
+# network is not yet sure but also where it is sure and wrong. A network can then give up a class altogether: where the
+# points of `regular_00` as coded lie apart by an eighth, some never answer one of the digits. P_inv stays below chance
+# in all of them. Nothing here turns the failure around, and the quirks of the code are not its cause. (The cell with
+# both is the published row and may have more seeds than the other three.)
 
 # %% [markdown]
 # ## Longer training
@@ -336,7 +338,7 @@ run.figure("training", figure, caption="The four accuracies during training, on 
 
 # %% [markdown]
 # As training goes on P_test and P_in34 rise. P_inv does not follow: it is largest where the network has not yet
-# learned, and falls to zero as it learns to tell the trained digits apart.
+# learned, and falls below chance as it learns to tell the trained digits apart.
 #
 # ## Seventy-two images
 #
@@ -391,10 +393,10 @@ run.table("slip", summary, caption="P_inv, P_out and variance over mean, clean a
 # %% [markdown]
 # The slip lifts every network alike, by nearly 72 in 1,992, with or without dropout. The dashed line is reported for
 # the baseline, the dotted one for the best network: compare the first with clean points and the second with slipped
-# ones. Where training was short, clean P_inv is still on its way down (see "Longer training") and both lie higher; the
-# step between them is the same. No script with the slip is published, so this is inference, but two lines of it meet:
-# the variances of the table, and the step found here. What the article reads as a gain by batch norm and dropout has
-# the size of the step.
+# ones. Where training was short, clean P_inv may not have come down yet (see "Longer training"; the loss matters for
+# that, too) and both lie higher; the step between them is the same. No script with the slip is published, so this is
+# inference, but two lines of it meet: the variances of the table, and the step found here. What the article reads as a
+# gain by batch norm and dropout has the size of the step.
 
 # %% [markdown]
 # What the clean test says of batch norm and dropout at this scale:
