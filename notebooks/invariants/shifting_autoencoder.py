@@ -235,7 +235,8 @@ compared = pd.concat({"reported": pd.DataFrame(theirs, means.index), "reproduced
 compared.swaplevel(axis=1)[list(means)].round(4)
 
 # %% [markdown]
-# The column to read is *ratio*: about one for the digits that were shifted everywhere, more for '9', most for '4'.
+# The column to read is *ratio*: low for the digits that were shifted everywhere (not quite one after a short training),
+# more for '9', most for '4'.
 #
 # ## The whole plane
 #
