@@ -9,6 +9,7 @@ from companion.data.geometry import rotate
 from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
 from companion.data.novelties import NOVELTIES, UNSEEN, blended, clothes, novelties
+from companion.data.patches import MosaicSet, mosaic_set
 from companion.data.sampling import stratified
 from companion.data.selection import mislabel, sample_statistics, select
 from companion.data.shrinking import resampled, shrunk
@@ -28,6 +29,7 @@ __all__ = [
     "UNSEEN",
     "Canvases",
     "Images",
+    "MosaicSet",
     "Mosaics",
     "Points",
     "backgrounds",
@@ -46,6 +48,7 @@ __all__ = [
     "focused_average",
     "mislabel",
     "mnist",
+    "mosaic_set",
     "novelties",
     "photographs",
     "picture_pool",

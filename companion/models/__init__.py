@@ -1,5 +1,6 @@
 """Model families, one file each."""
 
+from companion.models.attention import MosaicAttention, PatchLeNet
 from companion.models.autoencoders import PosedAutoencoder
 from companion.models.capsules import CapsNet
 from companion.models.channels import Standardised
@@ -11,6 +12,7 @@ from companion.models.digits_large import LargeDigitCNN
 from companion.models.generative_capsules import GenerativeCapsules
 from companion.models.glorot import glorot_start
 from companion.models.graphs import GraphCNN
+from companion.models.inception import MiniInception
 from companion.models.lenet import LeNet5, flip_first_layer
 from companion.models.lenet_small import SmallLeNet
 from companion.models.matrix_capsules import MatrixCapsNet
@@ -41,6 +43,9 @@ __all__ = [
     "LargeDigitCNN",
     "LeNet5",
     "MatrixCapsNet",
+    "MiniInception",
+    "MosaicAttention",
+    "PatchLeNet",
     "PixelMatrix",
     "Pixels",
     "PosedAutoencoder",
