@@ -7,6 +7,7 @@ from companion.data.colours import coloured_novelties
 from companion.data.corruption import swap_halves
 from companion.data.geometry import rotate
 from companion.data.images import CIFAR10_CLASSES, Images, cifar10, mnist
+from companion.data.label_noise import AUTHORS_SEED, Noisy, confound, mask_labels, mix_noise
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
 from companion.data.novelties import NOVELTIES, UNSEEN, blended, clothes, novelties
 from companion.data.patches import MosaicSet, mosaic_set
@@ -19,6 +20,7 @@ from companion.data.turning import ALL_ANGLES, INVERTED, OUTSIDE, TRAINED, draw_
 
 __all__ = [
     "ALL_ANGLES",
+    "AUTHORS_SEED",
     "CIFAR10_CLASSES",
     "CORRELATIONS",
     "GEOMETRIES",
@@ -31,6 +33,7 @@ __all__ = [
     "Images",
     "MosaicSet",
     "Mosaics",
+    "Noisy",
     "Points",
     "backgrounds",
     "blended",
@@ -39,6 +42,7 @@ __all__ = [
     "clothes",
     "coloured_novelties",
     "composed",
+    "confound",
     "dimmed",
     "draw_angles",
     "draw_mosaics",
@@ -46,7 +50,9 @@ __all__ = [
     "flip",
     "flip_and_shift",
     "focused_average",
+    "mask_labels",
     "mislabel",
+    "mix_noise",
     "mnist",
     "mosaic_set",
     "novelties",
