@@ -1,6 +1,7 @@
 """Model families, one file each."""
 
 from companion.models.attention import MosaicAttention, PatchLeNet
+from companion.models.attention_layers import LayerAttention, classifier_size, matched_hidden
 from companion.models.autoencoders import PosedAutoencoder
 from companion.models.capsules import CapsNet
 from companion.models.channels import Standardised
@@ -41,6 +42,7 @@ __all__ = [
     "GraphCNN",
     "JointReason",
     "LargeDigitCNN",
+    "LayerAttention",
     "LeNet5",
     "MatrixCapsNet",
     "MiniInception",
@@ -57,9 +59,11 @@ __all__ = [
     "Standardised",
     "Tower",
     "WideCifarCNN",
+    "classifier_size",
     "flip_first_layer",
     "glorot_start",
     "layer_table",
+    "matched_hidden",
     "recos_lenet5",
     "uniform_start",
 ]
