@@ -7,6 +7,7 @@ from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
+from companion.plots.mosaics import Attended, attended
 from companion.plots.poses import by_pose, tiles
 from companion.plots.scenes import images, points_3d
 from companion.plots.shifts import shift_maps
@@ -15,8 +16,10 @@ from companion.plots.theme import panels
 from companion.plots.trails import trails
 
 __all__ = [
+    "Attended",
     "answers",
     "architecture",
+    "attended",
     "bands",
     "by_angle",
     "by_pose",
