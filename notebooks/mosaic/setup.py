@@ -125,7 +125,7 @@ print("a number added to all scores changes no weight:", torch.allclose(scores.s
 # %% [markdown]
 # Since a common number drops out, the bias of the last layer of the focus network is never trained. And as all scores
 # are nearly equal at the start, so are the gradients of the two tasks: the focus learns only once the classification
-# network can use the foreground, and the other way round. This is the plateau at loss ln 3 that the next notebooks meet.
+# network can use the foreground, and the other way round. This is the plateau at loss ln 3 in the next notebooks.
 #
 # ## What "test" means
 #
