@@ -1,6 +1,7 @@
 """Model families, one file each."""
 
 from companion.models.attention import MosaicAttention, PatchLeNet
+from companion.models.attention_planar import PlanarAttention
 from companion.models.autoencoders import PosedAutoencoder
 from companion.models.capsules import CapsNet
 from companion.models.channels import Standardised
@@ -48,6 +49,7 @@ __all__ = [
     "PatchLeNet",
     "PixelMatrix",
     "Pixels",
+    "PlanarAttention",
     "PosedAutoencoder",
     "Readdressed",
     "RotationCNN",

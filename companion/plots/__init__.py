@@ -7,6 +7,7 @@ from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
+from companion.plots.planar import Plane, plane
 from companion.plots.poses import by_pose, tiles
 from companion.plots.scenes import images, points_3d
 from companion.plots.shifts import shift_maps
@@ -15,6 +16,7 @@ from companion.plots.theme import panels
 from companion.plots.trails import trails
 
 __all__ = [
+    "Plane",
     "answers",
     "architecture",
     "bands",
@@ -28,6 +30,7 @@ __all__ = [
     "intervals",
     "matrices",
     "panels",
+    "plane",
     "planes",
     "points_3d",
     "polar",
