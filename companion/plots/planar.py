@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from companion.plots.theme import PALETTE, SEQUENTIAL, themed
+from companion.plots.theme import PALETTE, themed
 
-REST = "0.45"  # background points
+REST = "0.4"  # background points
+# Steps, not a ramp: borders are seen, files are small. No foreground class has this colour.
+WEIGHTS = sns.blend_palette(["0.97", PALETTE[4]], n_colors=10)
 TINTS = ListedColormap([0.45 * np.array(to_rgb(colour)) + 0.55 for colour in PALETTE])
 
 
@@ -66,8 +70,10 @@ def plane(
         Of one square, in inches.
     """
     across = max(map(len, rows.values()))
-    noted = any(one.note for row in rows.values() for one in row)
-    shape = (size * across + 1.9, (size + (0.2 if noted else 0.05)) * len(rows) + 0.3)
+    every = [one for row in rows.values() for one in row]
+    noted = any(one.note for one in every)
+    beside = 1.1 + 1.0 * any(rows) + 0.7 * any(one.behind is not None and not one.classes for one in every)
+    shape = (size * across + beside, (size + 0.1) * len(rows) + 0.3 + 0.1 * noted)
     figure, axes = plt.subplots(len(rows), across, figsize=shape, squeeze=False)
     weighed = None
     for line, (label, row) in zip(axes, rows.items(), strict=True):
@@ -89,23 +95,17 @@ def plane(
     return figure
 
 
-def _plane(ax: Axes, one: Plane, foreground: int):
+def _plane(ax: Axes, one: Plane, foreground: int) -> AxesImage | None:
     drawn = None
-    if one.behind is not None and one.classes:
-        drawn = ax.imshow(
-            one.behind, cmap=TINTS, vmin=-0.5, vmax=len(PALETTE) - 0.5, origin="lower", extent=one.limits,
-            interpolation="nearest", aspect="auto",
-        )  # fmt: skip
-    elif one.behind is not None:
-        drawn = ax.imshow(
-            one.behind, cmap=SEQUENTIAL, vmin=0, vmax=1, origin="lower", extent=one.limits, aspect="auto",
-            interpolation="nearest",
-        )  # fmt: skip
+    if one.behind is not None:
+        top = len(PALETTE) - 0.5 if one.classes else 1
+        shades = TINTS if one.classes else ListedColormap(WEIGHTS)
+        given = dict(cmap=shades, vmin=-0.5 if one.classes else 0, vmax=top, interpolation="nearest")
+        drawn = ax.imshow(one.behind, origin="lower", extent=one.limits, aspect="auto", **given)
     ordered = np.argsort(-one.labels, kind="stable")  # background first
     colours = np.array([to_rgb(PALETTE[k]) for k in range(foreground)] + [to_rgb(REST)])
     places, labels = one.points[ordered], np.minimum(one.labels[ordered], foreground)
-    edge = dict(edgecolors="white", linewidths=0.15) if one.behind is not None else dict(linewidths=0)
-    ax.scatter(*places.T, s=4, c=colours[labels], **edge, rasterized=True)
+    ax.scatter(*places.T, s=4, lw=0, c=colours[labels])
     left, right, bottom, top = one.limits
     ax.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
     ax.set_box_aspect(1)
