@@ -50,19 +50,19 @@ from companion.tables import summarise, unroll
 
 # %%
 run = Run("mosaic/planar_mosaics", profile=profile, device=device, seed=seed)
+
+# %%
 scale = run.scale(
-    smoke=dict(
-        mosaics=250, longest=5, three=250, epochs=2, more=1, steps=100, few_steps=100, seeds=1, arithmetic="fp32"
-    ),
+    smoke=dict(mosaics=250, longest=5, three=250, epochs=2, more=1, steps=9, few_steps=9, seeds=1, arithmetic="fp32"),
     laptop=dict(
-        **dict(mosaics=3000, longest=164, three=1000, epochs=150, more=10, steps=40_000, few_steps=4000, seeds=5),
+        mosaics=3000, longest=164, three=1000, epochs=150, more=10, steps=40_000, few_steps=4000, seeds=5,
         arithmetic="fp32",
     ),
     paper=dict(
-        **dict(mosaics=3000, longest=164, three=3000, epochs=700, more=30, steps=200_000, few_steps=200_000, seeds=30),
+        mosaics=3000, longest=164, three=3000, epochs=700, more=30, steps=200_000, few_steps=200_000, seeds=30,
         arithmetic="fp64",
     ),
-)
+)  # fmt: skip
 
 # %% [markdown]
 # ## Five data types
@@ -84,6 +84,7 @@ VARIANCES = dict.fromkeys(PLANAR_TYPES, (0.1,)) | {4: (0.1, 0.01)}
 TYPES = [(kind, variance) for kind, variances in VARIANCES.items() for variance in variances]
 
 
+# %%
 def mixture(kind, variance):
     return PLANAR_TYPES[kind]._replace(variance=variance)
 
@@ -92,13 +93,13 @@ def name_of(kind, variance):
     return f"type {kind}" + (f", variance {variance}" if len(VARIANCES[kind]) > 1 else "")
 
 
-# %%
 def seen(mixture, seed=0, few=600, **behind):
     """Some points of a mixture, and what lies behind them."""
     points = draw_points(mixture._replace(points=few), seed=seed)
     return plots.Plane(points.inputs.numpy(), points.labels.numpy(), frame_of(mixture), **behind)
 
 
+# %%
 clouds_of_types = [seen(mixture(*one)) for one in TYPES]
 run.figure(
     "data_types",
@@ -107,6 +108,9 @@ run.figure(
     "text and with that of a later notebook.",
     n=1,
 )
+
+# %% [markdown]
+# What each type is meant to show, in the authors' words:
 
 # %%
 pd.Series(MEANING, name="the authors' words").rename_axis("type").to_frame()
@@ -171,6 +175,10 @@ def on_types(kind, variance, reader, seed):
     )
 
 
+# %% [markdown]
+# Long trainings go first, so that all cores finish together. With its other variance type 4 is learnt by deep attention
+# only.
+
 # %%
 LONGEST_FIRST = ("deep attention", "deep network", "linear attention", "linear SVM", "soft SVM")
 jobs = [
@@ -195,6 +203,7 @@ READER_ORDER = list(planar.READERS)
 PARTS = {"train": "training mosaics", "test": "same points", "fresh": "fresh points"}
 
 
+# %%
 def told(identifier):
     """What the authors report, in internal units; NaN where there is nothing."""
     return registry[identifier].reported_internal if identifier in registry else np.nan
@@ -219,6 +228,10 @@ run.figure(
     "other mosaics of the same points, on mosaics of fresh points. Means over seeds; the authors' numbers in red.",
 )
 
+# %% [markdown]
+# The intervals behind the means go into the table of the figure's name. Below, for deep attention, the least and the
+# greatest value over the seeds, in percent:
+
 # %%
 table8 = summarise(types, list(PARTS), ["type", "reader"])
 run.table("table8", table8.round(4), caption="Accuracy by data type and reader, with 95 % intervals.")
@@ -233,8 +246,7 @@ spread = deep.groupby("type", sort=True)[["train", "fresh", "focus"]].agg(["min"
 # accurate on fresh points as on known ones, with far fewer numbers to fit. The authors' test mosaics, made of
 # the training points, are no harder than these.
 #
-# The last table is the other half: the least and the greatest value over the seeds. Where the start decides, one run
-# for each number hides it.
+# The range over the seeds is the other half. Where the start decides, one run for each number hides it.
 #
 # ## Right for the right reason?
 #
@@ -279,6 +291,9 @@ run.figure(
 # bands are wide because whole runs differ: some go that way, others settle early with the focus on a background point
 # and stay there, as the table of the first epochs tells.
 
+# %% [markdown]
+# The log of type 1 number by number, beside the range over the seeds here:
+
 # %%
 of_type1 = deep.query("kind == 1")
 at = [one for one in (5, 10, 15) if one <= min(EPOCHS[1], scale.longest)]
@@ -290,6 +305,7 @@ def counted(epoch, name):
     return np.round([scale.mosaics * float(c[epoch // FOLLOWED - 1, place]) for c in of_type1["course"]])
 
 
+# %%
 log = {
     f"epoch {epoch}, {name.upper()}": [
         told(f"mosaic.x.s6.type1.log.epoch{epoch}.{name.upper()}"),
@@ -320,6 +336,7 @@ def regions(what):
     return [portrait(deep[deep["type"] == name_of(*one)], mixture(*one), what) for one in TYPES]
 
 
+# %%
 run.figure(
     "regions_of_types",
     plots.plane({"focus": regions("where"), "classes": regions("what")}, foreground=3, titles=names),
@@ -342,6 +359,7 @@ run.figure(
 DATASETS = range(1, 10)
 
 
+# %%
 def with_fixed_focus(kind, seed):
     made = [planar.mixture_sets(PLANAR_TYPES[kind], slots=SLOTS, n=scale.mosaics, seed=s, dtype=dtype()) for s in seed]
     inputs = [fixed_focus(one.train, i / 9) for one in made for i in DATASETS]
@@ -360,6 +378,9 @@ def with_fixed_focus(kind, seed):
     return [dict(accuracy=one.numpy()) for one in right.reshape(len(seed), -1)]
 
 
+# %% [markdown]
+# The nine networks of a seed share their initial weights and the order of the batches, and are trained together.
+
 # %%
 kinds = sorted(EPOCHS)
 fixed = run.sweep(with_fixed_focus, kind=kinds[::-1], seed=run.seeds(scale.seeds), batch="seed", chunk=5)
@@ -370,6 +391,8 @@ def of_fixed(kind):
 
 
 columns = [f"D{i}" for i in DATASETS]
+
+# %%
 run.figure(
     "fixed_focus",
     plots.matrices(
@@ -433,6 +456,7 @@ def broad(share, distance=2.0, variance=0.1):
     return (hidden_by(share, distance) - 3 * variance) / 2
 
 
+# %%
 radius, reach = np.sqrt(2 * broad(SVM["row1"])), np.sqrt(1.5 * broad(SVM["row2"]))
 TURN = np.arange(12) * np.pi / 6
 PAIR = [(-1, 0), (1, 0)]
@@ -465,10 +489,15 @@ def pair(distance, dimensions=2):
     return clouds([(-distance / 2, 0, *rest), (distance / 2, 0, *rest)], [(0, 2, *rest)])
 
 
+# %%
 PROBLEMS |= {f"separation {distance}": pair(distance) for distance in SEPARATIONS}
 PROBLEMS |= {f"far D{d} K{k}": pair(6, d) for d, k in FAR}
 PROBLEMS |= {"line": clouds([(0,), (1,)], [(place,) for place in range(2, 8)], variance=0.01)}
 SLOTS_OF = {f"{kind} D{d} K{k}": k for kind, pairs in (("flip", HIGHER), ("far", FAR)) for d, k in pairs} | {"line": 2}
+
+
+# %% [markdown]
+# All mosaics of a problem follow from its name and the seed: points, fresh points, and the mosaics of both.
 
 
 # %%
@@ -481,6 +510,7 @@ def sets_of(problem, seed):
     return planar.mixture_sets(random_clouds(seed) if problem == "random" else PROBLEMS[problem], **given)
 
 
+# %%
 def on_points(problem, reader, seed):
     epochs = min(scale.epochs, LINEAR) if reader == "linear attention" else scale.epochs
     in_plane = problem in PROBLEMS and len(PROBLEMS[problem].means[0][0]) == 2
@@ -496,6 +526,10 @@ def on_points(problem, reader, seed):
     )
 
 
+# %% [markdown]
+# Every reader learns every problem. The random pictures and the line have more seeds, because there the seed is what
+# the question is about.
+
 # %%
 more = {"random": scale.more, "line": scale.more}
 jobs = [
@@ -508,6 +542,7 @@ points = run.sweep(on_points, jobs, batch="seed", chunk=5)
 points["focus"] = points["ftpt"] + points["ftpf"]
 
 
+# %%
 def accuracy(problem, reader, part):
     """Of all seeds, in their order."""
     chosen = points.query("problem == @problem and reader == @reader").sort_values("seed")
@@ -528,6 +563,7 @@ def faces(problems, reader, what):
     return [portrait(chosen[chosen["problem"] == one], PROBLEMS[one], what) for one in problems]
 
 
+# %%
 def faces_of(problems):
     rows = {"points": [seen(PROBLEMS[one], few=200) for one in problems]}
     for reader in ("linear attention", "deep attention"):
@@ -536,6 +572,7 @@ def faces_of(problems):
     return rows
 
 
+# %%
 run.figure(
     "figure3_regions",
     plots.plane(faces_of(FOUR), foreground=2, titles=FOUR, size=1.5),
@@ -543,6 +580,9 @@ run.figure(
     "class of an average at each place, for linear and deep attention.",
     n=1,
 )
+
+# %% [markdown]
+# The four columns of numbers, and the soft machine beside them:
 
 # %%
 COLUMNS = {
@@ -554,6 +594,8 @@ COLUMNS = {
 ours = {PARTS[part]: mean_of(points, "problem", part, FOUR) for part in ("train", "fresh")}
 row_of = {problem: row for row, problems in STAND_INS.items() for problem in problems}
 cells = [[told(f"mosaic.f3.{row_of[p]}.{COLUMNS.get(r)}") for r in READER_ORDER] for p in FOUR]
+
+# %%
 run.figure(
     "figure3_accuracies",
     plots.matrices(
@@ -584,6 +626,8 @@ courses["epoch"] = courses["look"] * courses["reader"].map(every)
 courses = courses.replace({"share": COURSES | {"half": "largest weight over half"}})
 parts = {f"{p}, {r.split()[0]}": courses.query("problem == @p and reader == @r") for r in attend for p in FOUR}
 line = functools.partial(plots.curves, x="epoch", y="course", hue="share", share=True)
+
+# %%
 run.figure(
     "figure3_courses",
     plots.panels(parts, line, across=4, size=(2.1, 2.0), xlabel="epoch", ylabel="share of mosaics"),
@@ -614,6 +658,8 @@ grid = grid.assign(separation=grid["problem"].str.split().str[-1].astype(float))
 limits = pd.concat([grid, pd.DataFrame(closed)], ignore_index=True)
 parts = {PARTS[part]: limits.assign(accuracy=limits[part]) for part in ("train", "fresh")}
 line = functools.partial(plots.curves, x="separation", y="accuracy", hue="reader", share=True)
+
+# %%
 run.figure(
     "separation",
     plots.panels(parts, line, size=(3.3, 2.9), xlabel="distance of the foreground classes", ylabel="accuracy"),
@@ -635,6 +681,8 @@ run.figure(
 pictures = points[points["problem"] == "random"]
 wide = pictures.pivot_table("fresh", "seed", "reader").reset_index()
 others = ["soft SVM", "deep network", "linear attention"]
+
+# %%
 run.figure(
     "random_distributions",
     plots.scatter(
@@ -648,6 +696,9 @@ run.figure(
     caption="Deep attention against three other readers on fresh points, for random means; each seed is one picture.",
     n=1,
 )
+
+# %% [markdown]
+# Means, intervals and ranges over the pictures:
 
 # %%
 table = summarise(pictures, list(PARTS), "reader")
@@ -691,6 +742,9 @@ run.figure(
     caption="Training accuracy on mosaics of two points on a line, one point per seed, with mean and 95 % interval.",
     n=scale.more,
 )
+
+# %% [markdown]
+# The same runs, sorted by where the focus ended: on the foreground in more than half of the mosaics, or not.
 
 # %%
 turned = line_runs[line_runs["reader"].isin(attend)]
@@ -753,6 +807,7 @@ def compared(problems, part, first, *others):
     return np.mean(pairs, axis=0).T
 
 
+# %%
 versions = {"faithful": FOUR} | {problem.replace(" ", ""): [problem] for problem in (*FOUR, "random")}
 beyond = {"higher_dimensions": [f"flip D{d} K{k}" for d, k in HIGHER]}
 for variant, problems in (versions | beyond).items():
@@ -761,13 +816,10 @@ for variant, problems in versions.items():
     for part, kept in (("train", variant), ("fresh", f"{variant}.fresh")):
         best_of = compared(problems, part, "deep attention", "linear attention", "deep network")
         run.claim("mosaic.s6.obs3", best_of, variant=kept)
-
-# %%
 widest = {"faithful": [f"separation {SEPARATIONS[-1]}"], "higher_dimensions": [f"far D{d} K{k}" for d, k in FAR]}
 for variant, problems in widest.items():
     both = compared(problems, "fresh", "deep network", "deep attention")
     run.claim("mosaic.s6.obs2", both[:, 0] - both[:, 1], variant=variant)
-
 
 # %% [markdown]
 # Then the numbers of the data types, with the variance of the text and, for type 4, that of the later notebook.
@@ -781,6 +833,7 @@ def judged(identifier, values, **more):
     verdicts[verdict] += "variant" not in more
 
 
+# %%
 for (kind, variance), part in deep.groupby(["kind", "variance"]):
     other = {} if variance == VARIANCES[kind][0] else dict(variant=f"variance{variance}")
     for column in ("train", "test"):
@@ -808,14 +861,17 @@ for row, (plain, wide) in STAND_INS.items():
         judged(f"mosaic.f3.{row}.{code}", accuracy(plain, reader, "train"))
         judged(f"mosaic.f3.{row}.{code}", accuracy(wide, reader, "train"), variant="broad_background")
     judged(f"mosaic.f3.{row}.linear_svm_mosaic", accuracy(plain, "soft SVM", "train"), variant="converged")
-
-# %%
 PROBLEM_OF = {4: "flip D3 K5", 5: "flip D3 K5", 6: "flip D4 K5", 7: "flip D4 K10", 8: "flip D5 K5", 9: "flip D5 K10"}
 READER_OF = {code: reader for reader, code in COLUMNS.items()}
 READER_OF |= {"attention1": "linear attention", "attention2": "deep attention"}
 UNKNOWN = "The points behind the number are unknown; these are stand-ins"
 
 
+# %% [markdown]
+# Which of our runs stands in for which of the authors' rows:
+
+
+# %%
 def stand_in(row, column):
     """Values for one of the authors' further rows."""
     if row in (10, 11) and column != "linear_svm_mosaic":
@@ -825,6 +881,7 @@ def stand_in(row, column):
     return accuracy(problem, READER_OF[column], "train")
 
 
+# %%
 for identifier in registry:
     if identifier.startswith("mosaic.x.f3.alt"):
         row, _, column = identifier.removeprefix("mosaic.x.f3.alt").partition(".")
