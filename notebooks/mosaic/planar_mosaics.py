@@ -93,7 +93,7 @@ def name_of(kind, variance):
     return f"type {kind}" + (f", variance {variance}" if len(VARIANCES[kind]) > 1 else "")
 
 
-def seen(mixture, seed=0, few=600, **behind):
+def seen(mixture, seed=0, few=300, **behind):
     """Some points of a mixture, and what lies behind them."""
     points = draw_points(mixture._replace(points=few), seed=seed)
     return plots.Plane(points.inputs.numpy(), points.labels.numpy(), frame_of(mixture), **behind)
@@ -282,7 +282,7 @@ shares = shares[shares["share"].isin(list(COURSES))].replace({"share": COURSES})
 line = functools.partial(plots.curves, x="epoch", y="course", hue="share", share=True)
 run.figure(
     "courses_of_types",
-    plots.panels(dict(iter(shares.groupby("type"))), line, xlabel="epoch", ylabel="share of mosaics"),
+    plots.panels(dict(iter(shares.groupby("type"))), line, size=(2.2, 1.7), xlabel="epoch", ylabel="share of mosaics"),
     caption="The four shares of the training mosaics against the epoch, deep attention; mean and 95 % interval.",
 )
 
@@ -329,7 +329,7 @@ def portrait(table, mixture, what):
     """The picture of the first seed in a table of one kind."""
     row = table.sort_values("seed").iloc[0]
     note = f"{100 * row['train']:.0f} % right, {100 * row['focus']:.0f} % in focus" if what == "what" else ""
-    return seen(mixture, few=150, behind=row[what], classes=what == "what", note=note)
+    return seen(mixture, few=90, behind=row[what], classes=what == "what", note=note)
 
 
 def regions(what):
@@ -565,7 +565,7 @@ def faces(problems, reader, what):
 
 # %%
 def faces_of(problems):
-    rows = {"points": [seen(PROBLEMS[one], few=200) for one in problems]}
+    rows = {"points": [seen(PROBLEMS[one], few=150) for one in problems]}
     for reader in ("linear attention", "deep attention"):
         for what, name in (("where", "focus"), ("what", "classes")):
             rows[f"{reader},\n{name}"] = faces(problems, reader, what)
@@ -575,7 +575,7 @@ def faces_of(problems):
 # %%
 run.figure(
     "figure3_regions",
-    plots.plane(faces_of(FOUR), foreground=2, titles=FOUR, size=1.5),
+    plots.plane(faces_of(FOUR), foreground=2, titles=FOUR, size=1.25),
     caption="Figure 3 with four distributions, first seed: points; weight of a foreground point at each place and "
     "class of an average at each place, for linear and deep attention.",
     n=1,
@@ -619,20 +619,22 @@ run.figure(
 
 # %%
 attend = ["linear attention", "deep attention"]
-courses = points[points["problem"].isin(FOUR) & points["reader"].isin(attend)]
+courses = points[points["problem"].isin(["row 1", "ring"]) & points["reader"].isin(attend)]
 courses = unroll(courses, "course", look=np.arange(1, 21), share=planar.COURSE).dropna(subset="course")
 every = {"linear attention": max(1, min(scale.epochs, LINEAR) // 20), "deep attention": max(1, scale.epochs // 20)}
 courses["epoch"] = courses["look"] * courses["reader"].map(every)
 courses = courses.replace({"share": COURSES | {"half": "largest weight over half"}})
-parts = {f"{p}, {r.split()[0]}": courses.query("problem == @p and reader == @r") for r in attend for p in FOUR}
+parts = {
+    f"{p}, {r.split()[0]}": courses.query("problem == @p and reader == @r") for p in ("row 1", "ring") for r in attend
+}
 line = functools.partial(plots.curves, x="epoch", y="course", hue="share", share=True)
 
 # %%
 run.figure(
     "figure3_courses",
     plots.panels(parts, line, across=4, size=(2.1, 2.0), xlabel="epoch", ylabel="share of mosaics"),
-    caption="The trend pictures of Figure 3: shares of the training mosaics by focus and answer, and those whose "
-    "largest weight is at least one half, against the epoch; mean and 95 % interval.",
+    caption="The trend pictures of Figure 3 for two of the distributions: shares of the training mosaics by focus and "
+    "answer, and those whose largest weight is at least one half, against the epoch; mean and 95 % interval.",
     n=scale.seeds,
 )
 
