@@ -240,11 +240,11 @@ spread = deep.groupby("type", sort=True)[["train", "fresh", "focus"]].agg(["min"
 (100 * spread).round(1)
 
 # %% [markdown]
-# A third is chance. The linear machines are at chance wherever the classes are not arranged around their background as
-# in type 2. The deep network on eighteen numbers learns its training mosaics, of type 5 all of them by heart: its first
-# panel must be read beside its last, and that is what a table of training accuracies cannot show. Deep attention is as
-# accurate on fresh points as on known ones, with far fewer numbers to fit. The authors' test mosaics, made of
-# the training points, are no harder than these.
+# A third is chance. The linear machines are little above it wherever the classes are not arranged around their
+# background as in type 2. The deep network on eighteen numbers learns its training mosaics, of type 5 all of them, by
+# heart: its first panel must be read beside its last, which a table of training accuracies cannot show. Deep attention
+# is as accurate on fresh points as on known ones, with far fewer numbers to fit. The authors' test mosaics, made of the
+# training points, are as hard as those of fresh points.
 #
 # The range over the seeds is the other half. Where the start decides, one run for each number hides it.
 #
@@ -292,7 +292,7 @@ run.figure(
 # and stay there, as the table of the first epochs tells.
 
 # %% [markdown]
-# The log of type 1 number by number, beside the range over the seeds here:
+# Number by number, the log beside the range over the seeds here:
 
 # %%
 of_type1 = deep.query("kind == 1")
