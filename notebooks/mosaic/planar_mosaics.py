@@ -285,7 +285,7 @@ line = functools.partial(plots.curves, x="epoch", y="course", hue="share", share
 run.figure(
     "courses_of_types",
     plots.panels(dict(iter(shares.groupby("type"))), line, size=(2.2, 1.7), xlabel="epoch", ylabel="share of mosaics"),
-    caption="The four shares of the training mosaics against the epoch, deep attention, variance 0.1; mean and 95 % interval.",
+    caption="The four shares of the training mosaics against the epoch, variance 0.1; mean and 95 % interval.",
 )
 
 # %% [markdown]
