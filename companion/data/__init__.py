@@ -11,6 +11,7 @@ from companion.data.label_noise import AUTHORS_SEED, Noisy, confound, mask_label
 from companion.data.mosaics import Mosaics, draw_mosaics, focused_average
 from companion.data.novelties import NOVELTIES, UNSEEN, blended, clothes, novelties
 from companion.data.patches import MosaicSet, mosaic_set
+from companion.data.planar import PLANAR_TYPES, clouds, fixed_focus, hypercube_points, random_clouds
 from companion.data.sampling import stratified
 from companion.data.selection import mislabel, sample_statistics, select
 from companion.data.shrinking import resampled, shrunk
@@ -27,6 +28,7 @@ __all__ = [
     "INVERTED",
     "NOVELTIES",
     "OUTSIDE",
+    "PLANAR_TYPES",
     "TRAINED",
     "UNSEEN",
     "Canvases",
@@ -40,6 +42,7 @@ __all__ = [
     "canvases",
     "cifar10",
     "clothes",
+    "clouds",
     "coloured_novelties",
     "composed",
     "confound",
@@ -47,9 +50,11 @@ __all__ = [
     "draw_angles",
     "draw_mosaics",
     "eight_digits",
+    "fixed_focus",
     "flip",
     "flip_and_shift",
     "focused_average",
+    "hypercube_points",
     "mask_labels",
     "mislabel",
     "mix_noise",
@@ -58,6 +63,7 @@ __all__ = [
     "novelties",
     "photographs",
     "picture_pool",
+    "random_clouds",
     "resampled",
     "rotate",
     "sample_statistics",

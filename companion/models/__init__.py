@@ -2,6 +2,7 @@
 
 from companion.models.attention import MosaicAttention, PatchLeNet
 from companion.models.attention_layers import LayerAttention, classifier_size, matched_hidden
+from companion.models.attention_planar import PlanarAttention
 from companion.models.autoencoders import PosedAutoencoder
 from companion.models.capsules import CapsNet
 from companion.models.channels import Standardised
@@ -50,6 +51,7 @@ __all__ = [
     "PatchLeNet",
     "PixelMatrix",
     "Pixels",
+    "PlanarAttention",
     "PosedAutoencoder",
     "Readdressed",
     "RotationCNN",

@@ -8,6 +8,7 @@ from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.mosaics import Attended, attended
+from companion.plots.planar import Plane, plane
 from companion.plots.poses import by_pose, tiles
 from companion.plots.scenes import images, points_3d
 from companion.plots.shifts import shift_maps
@@ -17,6 +18,7 @@ from companion.plots.trails import trails
 
 __all__ = [
     "Attended",
+    "Plane",
     "answers",
     "architecture",
     "attended",
@@ -31,6 +33,7 @@ __all__ = [
     "intervals",
     "matrices",
     "panels",
+    "plane",
     "planes",
     "points_3d",
     "polar",
