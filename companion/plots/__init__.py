@@ -1,8 +1,10 @@
 """The plots that recur. Each takes a tidy table and, where it is one panel, an optional ax; each returns the figure."""
 
+from companion.plots.accounts import accounts
 from companion.plots.angles import answers, by_angle
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
+from companion.plots.decisions import Places, decisions
 from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
@@ -15,6 +17,8 @@ from companion.plots.theme import panels
 from companion.plots.trails import trails
 
 __all__ = [
+    "Places",
+    "accounts",
     "answers",
     "architecture",
     "bands",
@@ -23,6 +27,7 @@ __all__ = [
     "configurations",
     "curves",
     "decays",
+    "decisions",
     "histograms",
     "images",
     "intervals",
