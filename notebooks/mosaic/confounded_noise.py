@@ -137,9 +137,8 @@ def pick(kind, n, way):
 # How accuracy grows on the three kinds of points:
 
 # %%
-course = unroll(
-    results.query("kind == 'corner' and way != 'alone'"), "course", epoch=scale.looks, points=networks.COURSE
-)
+noisy = results.query("kind == 'corner' and way != 'alone'")
+course = unroll(noisy, "course", epoch=scale.looks, points=networks.COURSE)
 course["labels"] = course["way"].map(WAYS)
 ENDS = [n for n in (30, 120) if n in scale.fair]
 by_n = {f"{n} true, {name}": course.query("n == @n and labels == @name") for n in ENDS for name in WAYS.values()}
