@@ -4,6 +4,7 @@ from companion.plots.accounts import accounts
 from companion.plots.angles import answers, by_angle
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
+from companion.plots.classes import classes
 from companion.plots.decisions import Places, decisions
 from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
@@ -24,6 +25,7 @@ __all__ = [
     "bands",
     "by_angle",
     "by_pose",
+    "classes",
     "configurations",
     "curves",
     "decays",
