@@ -29,7 +29,7 @@ def accounts(
     Parameters
     ----------
     measured : mapping
-        Title and table of each panel, one row per replicate.
+        Title and table of each panel, one row per replicate; x is not called n.
     closed, reported : mapping
         Tables with the same columns x and y, for some of the titles.
     share : bool
@@ -51,6 +51,7 @@ def accounts(
         if title in reported:
             ax.plot(reported[title][x], reported[title][y], "o", ms=4.5, color=REPORTED, label="the paper")
         ax.set_xticks(sorted(set(table[x])))
+    for ax, title in zip(axes[0], measured, strict=True):
         dress(ax, share=share, title=title)
     shown = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(shown.values(), shown.keys(), loc="outside right upper")

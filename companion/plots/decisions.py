@@ -65,10 +65,11 @@ def decisions(
     """
     across = max(map(len, rows.values()))
     left, right, bottom, top = next(iter(rows.values()))[0].limits
+    room = 1.2 + 0.07 * max(len(line) for label in rows for line in label.split("\n"))
     noted = any(one.note for row in rows.values() for one in row)
     high = size * (top - bottom) / (right - left) + (0.22 if noted else 0.06)
     figure, axes = plt.subplots(
-        len(rows), across, figsize=(size * across + 1.7, high * len(rows) + 0.35), squeeze=False
+        len(rows), across, figsize=(size * across + room, high * len(rows) + 0.35), squeeze=False
     )
     shown = None
     for line, (label, row) in zip(axes, rows.items(), strict=True):

@@ -64,7 +64,7 @@ scale = run.scale(
 
 # %%
 COUNTS = (30, 60, 90, 120)  # true points in Table 11
-KINDS = {"corner": "separable, at corner", "centre": "separable, at centre", "moons": "moons, at corner"}
+KINDS = {"corner": "separable,\nat corner", "centre": "separable,\nat centre", "moons": "moons,\nat corner"}
 WAYS = {"coins": "fair coins", "redrawn": "authors' labels"}
 
 
@@ -113,8 +113,8 @@ print(round(agreement(redrawn_zeros()), 3))
 
 
 # %%
-def learn(kind, n, way, seed):
-    return networks.learn(kind, n, way, seed, epochs=scale.epochs, looks=scale.looks)
+def learn(kind, amount, way, seed):
+    return networks.learn(kind, amount, way, seed, epochs=scale.epochs, looks=scale.looks)
 
 
 designs = [("corner", n, "redrawn") for n in COUNTS] + [("corner", n, "coins") for n in scale.fair]
@@ -123,12 +123,12 @@ designs += [("corner", n, "alone") for n in COUNTS]
 designs += [(kind, n, "alone") for kind in ("centre", "moons") for n in scale.elsewhere]
 
 # %%
-points = [dict(kind=k, n=n, way=way, seed=s) for k, n, way in designs for s in run.seeds(scale.seeds)]
+points = [dict(kind=k, amount=n, way=way, seed=s) for k, n, way in designs for s in run.seeds(scale.seeds)]
 results = run.sweep(learn, points, batch="seed", chunk=8)
 
 
 def pick(kind, n, way):
-    return results.query("kind == @kind and n == @n and way == @way")
+    return results.query("kind == @kind and amount == @n and way == @way")
 
 
 # %% [markdown]
@@ -141,7 +141,7 @@ noisy = results.query("kind == 'corner' and way != 'alone'")
 course = unroll(noisy, "course", epoch=scale.looks, points=networks.COURSE)
 course["labels"] = course["way"].map(WAYS)
 ENDS = [n for n in (30, 120) if n in scale.fair]
-by_n = {f"{n} true, {name}": course.query("n == @n and labels == @name") for n in ENDS for name in WAYS.values()}
+by_n = {f"{n} true, {name}": course.query("amount == @n and labels == @name") for n in ENDS for name in WAYS.values()}
 line = functools.partial(plots.curves, x="epoch", y="course", hue="points", share=True, log_x=True)
 run.figure(
     "course",
@@ -177,13 +177,11 @@ def region(kind, n, way, mean=False, close=False):
 rows = {
     "one network": [region("corner", n, "redrawn") for n in COUNTS],
     "mean of networks": [region("corner", n, "redrawn", mean=True) for n in COUNTS],
-    "true region, mean": [region("corner", n, "redrawn", mean=True, close=True) for n in COUNTS],
 }
 titles = [f"{n} true points" for n in COUNTS]
-wide = {name: rows[name] for name in list(rows)[:2]}
 run.figure(
     "regions",
-    plots.decisions(wide, titles=titles, bar="share of networks\nthat say class 1"),
+    plots.decisions(rows, titles=titles, bar="share of networks\nthat say class 1"),
     caption="Decision regions by the number of true points (columns), separable points at the corner, authors' labels: "
     "one network with the points it learned from, and the share of all networks that say class 1.",
 )
@@ -253,8 +251,8 @@ run.figure(
 # %%
 SHARE = {"redrawn": redrawn_zeros(), "coins": 0.5}
 chance = [(way, n, expected_accuracy(n, NOISE, agreement(SHARE[way]))) for way in WAYS for n in COUNTS]
-chance = pd.DataFrame(chance, columns=["way", "n", "test"])
-told = pd.DataFrame(dict(n=COUNTS, test=[row[1] for row in theirs]))
+chance = pd.DataFrame(chance, columns=["way", "amount", "test"])
+told = pd.DataFrame(dict(amount=COUNTS, test=[row[1] for row in theirs]))
 
 
 def split(table):
@@ -263,20 +261,20 @@ def split(table):
 
 run.figure(
     "closed_form",
-    plots.accounts(split(noisy), split(chance), {WAYS["redrawn"]: told}, "n", "test",
+    plots.accounts(split(noisy), split(chance), {WAYS["redrawn"]: told}, "amount", "test",
                    xlabel="true points", ylabel="test accuracy"),
     caption="Accuracy on the whole test set against the number of true points: networks with 95 % interval, the closed "
     "form, and the paper's numbers (red); authors' labels and test set, and fair coins.",
 )  # fmt: skip
 
 # %%
-summary = summarise(noisy, ["test", "no_noise", "test_noise", "true", "train", "train_noise"], ["way", "n"])
+summary = summarise(noisy, ["test", "no_noise", "test_noise", "true", "train", "train_noise"], ["way", "amount"])
 run.table("table11_measured", summary.round(4), caption="Accuracies at the corner, with 95 % intervals.")
 
 # %%
-known = [expected_accuracy(one.n, NOISE, agreement(one.ones, one.label_ones)) for one in noisy.itertuples()]
-account = noisy.assign(known=known).groupby(["way", "n"], sort=False)[["test", "known"]].mean().reset_index()
-account = account.merge(chance.rename(columns={"test": "chance"}), on=["way", "n"])
+known = [expected_accuracy(one.amount, NOISE, agreement(one.ones, one.label_ones)) for one in noisy.itertuples()]
+account = noisy.assign(known=known).groupby(["way", "amount"], sort=False)[["test", "known"]].mean().reset_index()
+account = account.merge(chance.rename(columns={"test": "chance"}), on=["way", "amount"])
 told = "Test accuracy: measured, by each network's own share of ones, and by chance alone."
 run.table("account", account.round(4), caption=told)
 
@@ -288,9 +286,9 @@ run.table("account", account.round(4), caption=told)
 # Split into its two parts, the test accuracy is a flat line near chance and one near the top:
 
 # %%
-long = noisy.melt(["n", "way", "seed"], ["no_noise", "test_noise"], "points", "accuracy")
+long = noisy.melt(["amount", "way", "seed"], ["no_noise", "test_noise"], "points", "accuracy")
 long["points"] = long["points"].map({"no_noise": "true points", "test_noise": "noise"})
-line = functools.partial(plots.curves, x="n", y="accuracy", hue="points", share=True)
+line = functools.partial(plots.curves, x="amount", y="accuracy", hue="points", share=True)
 run.figure(
     "two_parts",
     plots.panels(split(long), line, size=(3.1, 2.5), xlabel="true points", ylabel="accuracy in the test set"),
@@ -309,17 +307,17 @@ names = {"alone": "true points alone", "coins": "with noise, fair coins", "redra
 corner = results.query("kind == 'corner'").assign(training=lambda t: t["way"].map(names))
 run.figure(
     "cost_of_noise",
-    plots.strip(corner.sort_values(["n", "way"]), "n", "true", hue="training", share=True,
+    plots.strip(corner.sort_values(["amount", "way"]), "amount", "true", hue="training", share=True,
                 xlabel="true points", ylabel="accuracy on fresh true points", width=7.6),
     caption="Accuracy on 1000 fresh points of the true region by the number of true points, with noise around them and "
     "alone; one dot per network, mean and 95 % interval.",
 )  # fmt: skip
 
 # %%
-wide = results.pivot_table(index=["kind", "n", "seed"], columns="way", values="true").reset_index()
-lost = wide.melt(["kind", "n", "seed", "alone"], ["coins", "redrawn"], "way", "accuracy").dropna()
+wide = results.pivot_table(index=["kind", "amount", "seed"], columns="way", values="true").reset_index()
+lost = wide.melt(["kind", "amount", "seed", "alone"], ["coins", "redrawn"], "way", "accuracy").dropna()
 lost["lost"] = lost["alone"] - lost["accuracy"]
-costs = summarise(lost, "lost", ["kind", "n", "way"])
+costs = summarise(lost, "lost", ["kind", "amount", "way"])
 run.table(
     "cost_of_noise", costs.round(4), caption="Accuracy on fresh true points lost to the noise, pairs of one seed."
 )
