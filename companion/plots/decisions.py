@@ -65,7 +65,7 @@ def decisions(
     """
     across = max(map(len, rows.values()))
     left, right, bottom, top = next(iter(rows.values()))[0].limits
-    room = 1.2 + 0.07 * max(len(line) for label in rows for line in label.split("\n"))
+    room = 1.2 + 0.8 * bool(bar) + 0.07 * max(len(line) for label in rows for line in label.split("\n"))
     noted = any(one.note for row in rows.values() for one in row)
     high = size * (top - bottom) / (right - left) + (0.22 if noted else 0.06)
     figure, axes = plt.subplots(

@@ -76,7 +76,7 @@ def looked_at(kind, way, n=60, hide=False):
 
 
 # %%
-columns = {"true classes": ("coins", True), "coins": ("coins", False), "authors' labels": ("redrawn", False)}
+columns = {"true classes": ("coins", True), "fair coins": ("coins", False), "authors' labels": ("redrawn", False)}
 rows = {name: [looked_at(kind, way, hide=hide) for way, hide in columns.values()] for kind, name in KINDS.items()}
 run.figure(
     "data",
