@@ -1,6 +1,7 @@
 """Gradients of the loss with respect to attention weights: definition, closed form, invariances, what is told."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -111,6 +112,12 @@ def test_plots_show_what_they_are_given():
     figure = plots.classes(points, labels, {"a": None, "b": [0.1, -0.4, 0.0]}, foreground=1)
     assert [text.get_text() for text in figure.axes[0].texts] == ["0", "1", "2"]
     assert figure.axes[1].get_xlabel() == "±0.4"
+    table = pd.DataFrame({"amount": [30, 30, 60, 60], "test": [0.5, 0.7, 0.6, 0.6]})
+    other = pd.DataFrame({"amount": [30, 60], "test": [0.55, 0.9]})
+    figure = plots.accounts({"p": table, "q": table}, {"p": other}, {"q": other}, "amount", "test")
+    assert [text.get_text() for text in figure.legends[0].texts] == ["closed form", "networks", "the paper"]
+    assert figure.axes[0].get_ylim()[1] > 0.9  # every panel's numbers are within the axes that they share
+    assert figure.axes[1].lines[-1].get_ydata().tolist() == [0.55, 0.9]
     behind = np.zeros((4, 5))
     places = plots.Places((0, 5, 0, 4), behind, points, np.array([0, 1, 2]), note="three")
     figure = plots.decisions(
