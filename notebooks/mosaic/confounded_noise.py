@@ -187,9 +187,9 @@ run.figure(
 )
 
 # %% [markdown]
-# As far as the noise has been learned, every network cuts it up in its own way, and over many networks (each on noise of
-# its own) the pieces average out to a pale tint. One spot stays sharp in the mean: the lower left corner, where labels
-# follow from the place. That is the claim of the section in one picture.
+# As far as the noise has been learned, every network cuts it up in its own way, and over many networks (each on noise
+# of its own) the pieces average out to a pale tint. One spot stays sharp in the mean: the lower left corner, where
+# labels follow from the place. That is the claim of the section in one picture.
 #
 # Table 12 shows the other two data sets:
 
