@@ -188,8 +188,9 @@ run.figure(
 
 # %% [markdown]
 # As far as the noise has been learned, every network cuts it up in its own way, and over many networks (each on noise
-# of its own) the pieces average out to a pale tint. One spot stays sharp in the mean: the lower left corner, where
-# labels follow from the place. That is the claim of the section in one picture.
+# of its own) the pieces average out. Where it has not been learned, networks say 1, the commoner of the authors' labels.
+# One spot is class 0 for all of them: the lower left quarter of the true region, where labels follow from the place.
+# That is the claim of the section in one picture.
 #
 # Table 12 shows the other two data sets:
 
@@ -280,10 +281,11 @@ run.table("account", account.round(4), caption=told)
 
 # %% [markdown]
 # The red dots lie on the closed form. So the growth of the paper's test column is the growth of the *share* of true
-# points in the test set, and no network had to get better for it. The column "known" of the last table replaces *p* by
-# each network's own share of ones, for networks that have not learned the noise by heart and prefer the commoner label.
+# points in the test set, and no network had to get better for it. Networks that have not learned the noise by heart lie
+# above the line with the authors' labels: they say 1 nearly everywhere, and most labels are ones. The column "known" of
+# the table takes each network's own share of ones in place of *p*, and follows them there.
 #
-# Split into its two parts, the test accuracy is a flat line near chance and one near the top:
+# Split into its two parts, the test accuracy is one line near the top and one that the labels of the noise decide:
 
 # %%
 long = noisy.melt(["amount", "way", "seed"], ["no_noise", "test_noise"], "points", "accuracy")
@@ -337,8 +339,8 @@ run.figure(
 )
 
 # %% [markdown]
-# Points are only in the lower left and the upper right quarter. In the two empty quarters nothing is known, and the
-# networks differ: pale. Where points are, the tint is full up to the border of the quarter, with and without noise.
+# Points are only in the lower left and the upper right quarter. In the two empty quarters nothing is known, and there
+# the networks differ: pale. Where points are, the tint is nearly full, with and without noise.
 #
 # ## An explorer
 #
