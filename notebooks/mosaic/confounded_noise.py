@@ -188,9 +188,9 @@ run.figure(
 
 # %% [markdown]
 # As far as the noise has been learned, every network cuts it up in its own way, and over many networks (each on noise
-# of its own) the pieces average out. Where it has not been learned, networks say 1, the commoner of the authors' labels.
-# One spot is class 0 for all of them: the lower left quarter of the true region, where labels follow from the place.
-# That is the claim of the section in one picture.
+# of its own) the pieces average out. Where it has not been learned, networks say 1, the commoner of the authors'
+# labels. One spot is class 0 for all of them: the lower left quarter of the true region, where labels follow from the
+# place. That is the claim of the section in one picture.
 #
 # Table 12 shows the other two data sets:
 
