@@ -1,8 +1,11 @@
 """The plots that recur. Each takes a tidy table and, where it is one panel, an optional ax; each returns the figure."""
 
+from companion.plots.accounts import accounts
 from companion.plots.angles import answers, by_angle
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
+from companion.plots.classes import classes
+from companion.plots.decisions import Places, decisions
 from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
@@ -18,16 +21,20 @@ from companion.plots.trails import trails
 
 __all__ = [
     "Attended",
+    "Places",
     "Plane",
+    "accounts",
     "answers",
     "architecture",
     "attended",
     "bands",
     "by_angle",
     "by_pose",
+    "classes",
     "configurations",
     "curves",
     "decays",
+    "decisions",
     "histograms",
     "images",
     "intervals",
