@@ -25,9 +25,14 @@ HALVES = ("what", "where")
 TESTED = 250  # mosaics at a time where nothing is trained
 
 
-def turn(epoch: int, every: int, first: str = "what") -> tuple[int, str]:
-    """Return the phase that an epoch (from 1) belongs to, counted from 1, and the half that learns in it."""
-    phase = (epoch - 1) // every
+def turn(epoch: int, every: int, first: str = "what", ahead: int = 0) -> tuple[int, str]:
+    """Return the phase that an epoch (from 1) belongs to, counted from 1, and the half that learns in it.
+
+    The first `ahead` epochs, before the turns begin, are phase 0 and those of "what".
+    """
+    if epoch <= ahead:
+        return 0, "what"
+    phase = (epoch - ahead - 1) // every
     return phase + 1, HALVES[(HALVES.index(first) + phase) % 2]
 
 
@@ -40,6 +45,7 @@ def fit_stagewise(
     every: int,
     lr: Mapping[str, float],
     first: str = "what",
+    ahead: int = 0,
     momentum: float = 0.9,
     batch: int = 250,
     watched: Mapping[str, MosaicSet] | None = None,
@@ -61,11 +67,13 @@ def fit_stagewise(
     seed : int
         Seed of the data order.
     epochs, every : int
-        Epochs in all, and in a phase; the last phase may be shorter.
+        Epochs of the turns in all, and of a phase; the last phase may be shorter.
     lr : mapping
         Learning rates of "what" and "where".
     first : {"what", "where"}
-        The half that learns first.
+        The half that has the first turn.
+    ahead : int
+        Epochs that "what" learns before the turns begin (the authors have none).
     batch : int
         Mosaics per step; the last batch of an epoch may be smaller.
     watched : mapping, optional
@@ -83,9 +91,9 @@ def fit_stagewise(
     Returns
     -------
     DataFrame
-        One row per epoch, and one for epoch 0 if it is measured: epoch, phase (from 1), half, loss (nats) and accuracy
-        (means over the epoch's mosaics as seen while training; NaN at epoch 0). For each name watched: name_loss,
-        name_accuracy and the shares of `focus_shares` (name_ftpt, ..., name_half), NaN where it was not tested.
+        One row per epoch, and one for epoch 0 if it is measured: epoch, phase and half (see `turn`), loss (nats) and
+        accuracy (means over the epoch's mosaics as seen while training; NaN at epoch 0). For each name watched:
+        name_loss, name_accuracy and the shares of `focus_shares` (name_ftpt, ..., name_half), NaN where not tested.
 
     Raises
     ------
@@ -98,7 +106,7 @@ def fit_stagewise(
     -----
     Mosaic, section 3.4. The authors' readme names rates and phases; the two optimisers are assumed.
     """
-    _check(epochs, every, lr, first, batch, measure_at)
+    _check(epochs, every, ahead, lr, first, batch, measure_at)
     device = torch.get_default_device() if device is None else torch.device(device)
     net.to(device=device, memory_format=torch.channels_last)
     net.train()
@@ -112,7 +120,7 @@ def fit_stagewise(
     order = generator(seed, "order")
     rows: list[dict[str, float | str]] = []
     keeper = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    identity = (seed, epochs, every, *(lr[half] for half in HALVES), first, momentum, batch, reuse, len(known))
+    identity = (seed, epochs, every, ahead, *(lr[half] for half in HALVES), first, momentum, batch, reuse, len(known))
     done = 0
     if (state := keeper.load()) is not None:
         if state["identity"] != identity:
@@ -127,9 +135,9 @@ def fit_stagewise(
     elif measure_at is None or 0 in measure_at:
         start = {"epoch": 0, "phase": 0, "half": "", "loss": float("nan"), "accuracy": float("nan")}
         rows.append(start | _looks(tested))
-    while done < epochs:
+    while done < ahead + epochs:
         epoch = done + 1
-        phase, half = turn(epoch, every, first)
+        phase, half = turn(epoch, every, first, ahead)
         for name, part in halves.items():
             part.requires_grad_(name == half)
         permutation = torch.randperm(len(known), generator=order, device="cpu").to(device)
@@ -222,14 +230,20 @@ def _looks(tested: Mapping[str, _Seen]) -> dict[str, float]:
 
 
 def _check(
-    epochs: int, every: int, lr: Mapping[str, float], first: str, batch: int, measure_at: Collection[int] | None
+    epochs: int,
+    every: int,
+    ahead: int,
+    lr: Mapping[str, float],
+    first: str,
+    batch: int,
+    measure_at: Collection[int] | None,
 ) -> None:
-    for name, given, least in (("epochs", epochs, 0), ("every", every, 1), ("batch", batch, 1)):
+    for name, given, least in (("epochs", epochs, 0), ("every", every, 1), ("ahead", ahead, 0), ("batch", batch, 1)):
         if given < least:
             raise ValueError(f"{name} must be at least {least}, not {given}")
     if first not in HALVES:
         raise ValueError(f"the half that learns first is one of {', '.join(HALVES)}, not {first!r}")
     if set(lr) != set(HALVES):
         raise ValueError(f"learning rates are given for {' and '.join(HALVES)}, not for {', '.join(lr) or 'nothing'}")
-    if beyond := [epoch for epoch in measure_at or () if not 0 <= epoch <= epochs]:
-        raise ValueError(f"measure_at names epochs from 0 to {epochs}, not {', '.join(map(str, beyond))}")
+    if beyond := [epoch for epoch in measure_at or () if not 0 <= epoch <= ahead + epochs]:
+        raise ValueError(f"measure_at names epochs from 0 to {ahead + epochs}, not {', '.join(map(str, beyond))}")
