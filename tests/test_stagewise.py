@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import copy
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from companion import plots
 from companion.attention import phases
 from companion.attention.stagewise import fit_stagewise, turn
 from companion.data.images import Images
@@ -40,6 +42,17 @@ def test_turns_alternate_and_either_half_may_be_first():
     ]  # fmt: skip
     assert turn(1, 3, "where") == (1, "where")
     assert turn(4, 3, "where") == (2, "what")
+
+
+def test_a_lead_is_classification_alone_before_the_turns(mosaics):
+    assert [turn(epoch, 1, "where", ahead=2) for epoch in (1, 2, 3, 4)] == [
+        (0, "what"), (0, "what"), (1, "where"), (2, "what"),
+    ]  # fmt: skip
+    led, alone = MosaicAttention(seed=0), MosaicAttention(seed=0)
+    history = fit_stagewise(led, mosaics, **SETTINGS | dict(epochs=0), ahead=2)
+    fit_stagewise(alone, mosaics, **SETTINGS | dict(epochs=2))
+    assert list(history["phase"]) == [0, 0, 0]
+    assert all(same(state(led), state(alone)).values())
 
 
 @pytest.mark.parametrize(("first", "frozen"), [("what", "where"), ("where", "what")])
@@ -155,6 +168,18 @@ def test_bad_settings_are_refused(mosaics, change, told):
 def test_a_loss_that_is_no_number_is_told(mosaics):
     with pytest.raises(Diverged, match="epoch 1, a what phase"):
         fit_stagewise(MosaicAttention(seed=0), mosaics, **SETTINGS | dict(lr={"what": 1e30, "where": 0.1}))
+
+
+def test_stages_are_striped_and_switches_lined():
+    epochs = [0, 1, 2, 3, 4, 5]
+    phase, half = [0, 1, 1, 2, 2, 3], ["", "what", "what", "where", "where", "what"]
+    table = pd.DataFrame({"epoch": epochs, "phase": phase, "half": half, "loss": [np.nan, 5, 4, 3, 2, 1], "seed": 0})
+    ax = plots.stages(table, "loss").axes[0]
+    assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(2, 2)]
+    switches = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
+    assert switches == [2, 4]
+    assert list(ax.lines[-1].get_xdata()) == epochs[1:]
+    plt.close(ax.figure)
 
 
 @pytest.fixture
