@@ -10,7 +10,7 @@ import torch
 
 from companion import plots
 from companion.attention import phases
-from companion.attention.stagewise import fit_stagewise, turn
+from companion.attention.stagewise import fit_stagewise, lead, turn
 from companion.data.images import Images
 from companion.data.patches import mosaic_set
 from companion.models.attention import MosaicAttention
@@ -44,15 +44,19 @@ def test_turns_alternate_and_either_half_may_be_first():
     assert turn(4, 3, "where") == (2, "what")
 
 
-def test_a_lead_is_classification_alone_before_the_turns(mosaics):
-    assert [turn(epoch, 1, "where", ahead=2) for epoch in (1, 2, 3, 4)] == [
-        (0, "what"), (0, "what"), (1, "where"), (2, "what"),
-    ]  # fmt: skip
-    led, alone = MosaicAttention(seed=0), MosaicAttention(seed=0)
-    history = fit_stagewise(led, mosaics, **SETTINGS | dict(epochs=0), ahead=2)
-    fit_stagewise(alone, mosaics, **SETTINGS | dict(epochs=2))
-    assert list(history["phase"]) == [0, 0, 0]
-    assert all(same(state(led), state(alone)).values())
+def test_a_lead_is_classification_alone_and_ends_below(mosaics):
+    net = MosaicAttention(seed=0)
+    before = state(net)
+    settings = dict(seed=1, epochs=3, lr=0.05, batch=8)
+    assert lead(net, mosaics, **settings, below=0.0) == 3
+    unmoved = {name for name, equal in same(before, state(net)).items() if equal}
+    assert unmoved == {name for name in before if name.startswith("where")}
+    alone = MosaicAttention(seed=0)
+    fit_stagewise(alone, mosaics, **SETTINGS | dict(epochs=3, every=3), measure_at=())
+    for ours, theirs in zip(net.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert lead(MosaicAttention(seed=0), mosaics, **settings, below=10.0) == 1
+    assert lead(MosaicAttention(seed=0), mosaics, **settings | dict(epochs=0), below=10.0) == 0
 
 
 @pytest.mark.parametrize(("first", "frozen"), [("what", "where"), ("where", "what")])
@@ -174,11 +178,13 @@ def test_stages_are_striped_and_switches_lined():
     epochs = [0, 1, 2, 3, 4, 5]
     phase, half = [0, 1, 1, 2, 2, 3], ["", "what", "what", "where", "where", "what"]
     table = pd.DataFrame({"epoch": epochs, "phase": phase, "half": half, "loss": [np.nan, 5, 4, 3, 2, 1], "seed": 0})
-    ax = plots.stages(table, "loss").axes[0]
+    table = pd.concat([table, table.assign(seed=1, loss=table["loss"] + 2)]).assign(mosaics="all")
+    ax = plots.stages(table, "loss", hue="mosaics").axes[0]
     assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(2, 2)]
     switches = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
     assert switches == [2, 4]
     assert list(ax.lines[-1].get_xdata()) == epochs[1:]
+    assert list(ax.lines[-1].get_ydata()) == [6, 5, 4, 3, 2]
     plt.close(ax.figure)
 
 

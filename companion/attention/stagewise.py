@@ -19,20 +19,15 @@ from companion.data.patches import MosaicSet
 from companion.models.attention import MosaicAttention, weighted
 from companion.seeds import generator
 from companion.training.checkpoint import Checkpoint
-from companion.training.one import Diverged
+from companion.training.one import Diverged, fit
 
 HALVES = ("what", "where")
 TESTED = 250  # mosaics at a time where nothing is trained
 
 
-def turn(epoch: int, every: int, first: str = "what", ahead: int = 0) -> tuple[int, str]:
-    """Return the phase that an epoch (from 1) belongs to, counted from 1, and the half that learns in it.
-
-    The first `ahead` epochs, before the turns begin, are phase 0 and those of "what".
-    """
-    if epoch <= ahead:
-        return 0, "what"
-    phase = (epoch - ahead - 1) // every
+def turn(epoch: int, every: int, first: str = "what") -> tuple[int, str]:
+    """Return the phase that an epoch (from 1) belongs to, counted from 1, and the half that learns in it."""
+    phase = (epoch - 1) // every
     return phase + 1, HALVES[(HALVES.index(first) + phase) % 2]
 
 
@@ -45,7 +40,6 @@ def fit_stagewise(
     every: int,
     lr: Mapping[str, float],
     first: str = "what",
-    ahead: int = 0,
     momentum: float = 0.9,
     batch: int = 250,
     watched: Mapping[str, MosaicSet] | None = None,
@@ -67,13 +61,11 @@ def fit_stagewise(
     seed : int
         Seed of the data order.
     epochs, every : int
-        Epochs of the turns in all, and of a phase; the last phase may be shorter.
+        Epochs in all, and of a phase; the last phase may be shorter.
     lr : mapping
         Learning rates of "what" and "where".
     first : {"what", "where"}
         The half that has the first turn.
-    ahead : int
-        Epochs that "what" learns before the turns begin (the authors have none).
     batch : int
         Mosaics per step; the last batch of an epoch may be smaller.
     watched : mapping, optional
@@ -106,7 +98,7 @@ def fit_stagewise(
     -----
     Mosaic, section 3.4. The authors' readme names rates and phases; the two optimisers are assumed.
     """
-    _check(epochs, every, ahead, lr, first, batch, measure_at)
+    _check(epochs, every, lr, first, batch, measure_at)
     device = torch.get_default_device() if device is None else torch.device(device)
     net.to(device=device, memory_format=torch.channels_last)
     net.train()
@@ -120,7 +112,7 @@ def fit_stagewise(
     order = generator(seed, "order")
     rows: list[dict[str, float | str]] = []
     keeper = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    identity = (seed, epochs, every, ahead, *(lr[half] for half in HALVES), first, momentum, batch, reuse, len(known))
+    identity = (seed, epochs, every, *(lr[half] for half in HALVES), first, momentum, batch, reuse, len(known))
     done = 0
     if (state := keeper.load()) is not None:
         if state["identity"] != identity:
@@ -135,9 +127,9 @@ def fit_stagewise(
     elif measure_at is None or 0 in measure_at:
         start = {"epoch": 0, "phase": 0, "half": "", "loss": float("nan"), "accuracy": float("nan")}
         rows.append(start | _looks(tested))
-    while done < ahead + epochs:
+    while done < epochs:
         epoch = done + 1
-        phase, half = turn(epoch, every, first, ahead)
+        phase, half = turn(epoch, every, first)
         for name, part in halves.items():
             part.requires_grad_(name == half)
         permutation = torch.randperm(len(known), generator=order, device="cpu").to(device)
@@ -171,6 +163,33 @@ def fit_stagewise(
         )
     net.requires_grad_(True).eval()
     return pd.DataFrame(rows)
+
+
+def lead(
+    net: MosaicAttention, mosaics: MosaicSet, *, seed: int, epochs: int, below: float, lr: float, batch: int = 250
+) -> int:
+    """Train "what" alone, in place, until its loss leaves the plateau at the logarithm of the number of classes.
+
+    A start for small runs; the authors have none. The focus stays as it is drawn.
+
+    Parameters
+    ----------
+    epochs : int
+        The most epochs that are made.
+    below : float
+        End after the first epoch whose mean loss (nats, as seen) is below this.
+
+    Returns
+    -------
+    int
+        Epochs made.
+    """
+    if epochs == 0:
+        return 0
+    seen = _Seen(net, mosaics, torch.get_default_device())
+    examples = seen.averages(slice(None)), seen.labels
+    history = fit(net.what, examples, seed=seed, epochs=epochs, stop_below=below, lr=lr, momentum=0.9, batch=batch)
+    return len(history)
 
 
 class _Seen:
@@ -230,20 +249,14 @@ def _looks(tested: Mapping[str, _Seen]) -> dict[str, float]:
 
 
 def _check(
-    epochs: int,
-    every: int,
-    ahead: int,
-    lr: Mapping[str, float],
-    first: str,
-    batch: int,
-    measure_at: Collection[int] | None,
+    epochs: int, every: int, lr: Mapping[str, float], first: str, batch: int, measure_at: Collection[int] | None
 ) -> None:
-    for name, given, least in (("epochs", epochs, 0), ("every", every, 1), ("ahead", ahead, 0), ("batch", batch, 1)):
+    for name, given, least in (("epochs", epochs, 0), ("every", every, 1), ("batch", batch, 1)):
         if given < least:
             raise ValueError(f"{name} must be at least {least}, not {given}")
     if first not in HALVES:
         raise ValueError(f"the half that learns first is one of {', '.join(HALVES)}, not {first!r}")
     if set(lr) != set(HALVES):
         raise ValueError(f"learning rates are given for {' and '.join(HALVES)}, not for {', '.join(lr) or 'nothing'}")
-    if beyond := [epoch for epoch in measure_at or () if not 0 <= epoch <= ahead + epochs]:
-        raise ValueError(f"measure_at names epochs from 0 to {ahead + epochs}, not {', '.join(map(str, beyond))}")
+    if beyond := [epoch for epoch in measure_at or () if not 0 <= epoch <= epochs]:
+        raise ValueError(f"measure_at names epochs from 0 to {epochs}, not {', '.join(map(str, beyond))}")

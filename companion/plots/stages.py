@@ -1,4 +1,4 @@
-"""Trainings whose parts take turns: curves against the epoch, with the turns behind them."""
+"""Trainings whose parts take turns: courses against the epoch, with the turns behind them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from companion.plots.lines import curves
-from companion.plots.theme import panel, themed
+from companion.plots.theme import PALETTE, dress, panel, themed
 
 
 @themed
@@ -15,37 +14,40 @@ def stages(
     table: pd.DataFrame,
     y: str,
     *,
+    hue: str,
     shaded: str = "where",
-    hue: str | None = None,
     share: bool = False,
-    log: bool = False,
     ylabel: str = "",
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw the mean of y over replicates against the epoch, phases as stripes and switches as vertical lines.
+    """Draw y against the epoch, a thin line for each training and a thick one for their mean.
+
+    Phases are stripes behind the lines, and switches vertical lines.
 
     Parameters
     ----------
     table : DataFrame
-        Columns epoch, phase, half and `y`; one set of phases for all replicates.
+        Columns epoch, phase, half, seed, `hue` and `y`; the phases are those of all trainings.
     shaded : str
         The half whose phases are grey.
+    share : bool
+        Show y as percent.
     """
     figure, ax = panel(ax, (7.2, 3.2))
-    spans = (
-        table[table["epoch"] > 0]
-        .groupby("phase")
-        .agg(half=("half", "first"), start=("epoch", "min"), stop=("epoch", "max"))
-    )
+    trained = table[table["epoch"] > 0].groupby("phase")
+    spans = trained.agg(half=("half", "first"), start=("epoch", "min"), stop=("epoch", "max"))
     for place, (half, start, stop) in enumerate(spans.itertuples(index=False)):
         if half == shaded:
             ax.axvspan(start - 1, stop, color="0.93", lw=0, zorder=0)
         if place:
             ax.axvline(start - 1, color="0.75", lw=0.6, zorder=0)
-    curves(
-        table.dropna(subset=[y]), "epoch", y, hue=hue, share=share, log=log, xlabel="epoch", ylabel=ylabel, title=title,
-        ax=ax,
-    )  # fmt: skip
+    for colour, (label, part) in zip(PALETTE, table.dropna(subset=[y]).groupby(hue, sort=False), strict=False):
+        for _, one in part.groupby("seed"):
+            ax.plot(one["epoch"], one[y], color=colour, lw=0.7, alpha=0.45)
+        mean = part.groupby("epoch")[y].mean()
+        ax.plot(mean.index, mean, color=colour, label=str(label))
+    dress(ax, share=share, xlabel="epoch", ylabel=ylabel or y, title=title)
     ax.grid(axis="x", visible=False)
+    ax.legend(title=hue)
     return figure
