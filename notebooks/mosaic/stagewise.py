@@ -107,6 +107,14 @@ run.table("schedules", schedules.astype(object).fillna(""), caption="The eight s
 # test compares this with the plain loop. A phase of the focus network has no such short cut.
 
 # %%
+# NBVAL_CHECK_OUTPUT
+halves = {half: getattr(MosaicAttention(seed=0), half) for half in HALVES}
+{half: sum(weights.numel() for weights in part.parameters()) for half, part in halves.items()}
+
+# %% [markdown]
+# Weights of the two networks, the same small LeNet but for the last layer. One unit is one training.
+
+# %%
 PLACES = ("train", "test", "held_out")
 KINDS = ("loss", "accuracy", "ftpt", "ffpt", "ftpf", "half")
 LEFT = 1.085  # nats; a training loss below it has left the plateau at ln 3
