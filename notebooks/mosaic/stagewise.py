@@ -21,7 +21,7 @@
 # turns make the course erratic; a phase of the classification network gains more than one of the focus network; the
 # classification network overfits while the focus is frozen, and when its turn ends the loss jumps.
 #
-# **Time on two cores.** smoke: seconds; laptop: under two minutes; paper (eight schedules, both orders, 5 seeds): hours
+# **Time on two cores.** smoke: seconds; laptop: about two minutes; paper (eight schedules, both orders, 5 seeds): hours
 # on a GPU.
 #
 # **The laptop run** has a short and a long schedule of the eight (the short one in both orders): turns cut to a
@@ -29,7 +29,8 @@
 # for the focus), and three seeds. And it gives the classification network a *lead*, which the authors do not: on the
 # mean of nine patches the loss rests at ln 3 for thousands of steps in which nothing is to be seen, so every training
 # begins with classification alone until it has left that plateau. The run shows what a turn of either network does and
-# what happens at a switch; it ends long before the accuracies of Table 3.
+# what happens at a switch, early on: it ends when the focus has only begun to learn and the classification network has
+# not yet learnt its averages by heart, long before the accuracies of Table 3. Its intervals are wide.
 
 # %% tags=["parameters"]
 profile = "auto"  # smoke, laptop, paper; auto asks the machine
