@@ -16,6 +16,7 @@ from companion.plots.poses import by_pose, tiles
 from companion.plots.scenes import images, points_3d
 from companion.plots.shifts import shift_maps
 from companion.plots.spheres import polar, sphere
+from companion.plots.stages import stages
 from companion.plots.theme import panels
 from companion.plots.trails import trails
 
@@ -48,6 +49,7 @@ __all__ = [
     "shift_maps",
     "sphere",
     "stacked",
+    "stages",
     "strip",
     "tiles",
     "trails",
