@@ -3,6 +3,7 @@
 from companion.plots.angles import answers, by_angle
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
+from companion.plots.conditions import by_condition
 from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
 from companion.plots.lines import curves, intervals, scatter, strip
@@ -22,6 +23,7 @@ __all__ = [
     "attended",
     "bands",
     "by_angle",
+    "by_condition",
     "by_pose",
     "configurations",
     "curves",
