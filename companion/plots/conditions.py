@@ -57,10 +57,8 @@ def by_condition(
             for ax in axes[:, columns.index(column)]:
                 ax.axhline(height, color=PALETTE[lines.index(line)], ls=":", lw=0.9)
     middles = table.groupby(group, sort=False)["x"].agg(lambda x: (x.min() + x.max()) / 2)
-    for place, title in enumerate(columns):
-        axes[0, place].set_title(title)
     for (i, j), ax in np.ndenumerate(axes):
-        dress(ax, share=True, ylabel="" if j else str(rows[i]))
+        dress(ax, share=True, ylabel="" if j else str(rows[i]), title="" if i else str(columns[j]))
         ax.set_xticks(middles, middles.index)
         ax.grid(axis="x", visible=False)
     handles = [plt.Line2D([], [], color=colour, marker="o", ms=3) for colour, _ in zip(PALETTE, lines, strict=False)]
