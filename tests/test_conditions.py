@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from companion.attention.shares import SHARES, focus_shares
 from companion.data.images import Images
 from companion.data.patches import mosaic_set
 from companion.models.attention import MosaicAttention
+from companion.plots.conditions import GAP, by_condition
 
 FOREGROUND = (1, 2, 3)
 SETS = conditions.background_sets(FOREGROUND)
@@ -161,3 +163,26 @@ def test_weight_on_the_foreground_is_a_mean_by_case_and_class(attended):
 
 def test_first_of_cases_are_of_their_case(attended):
     assert attended.first_of_cases(2).tolist() == [[0, 4], [1, 2], [5, -1], [3, -1]]
+
+
+def test_lines_break_between_groups_and_are_means_over_seeds():
+    axes = {
+        "seed": [0, 1],
+        "view": ["a", "b", "c"],
+        "state": ["present", "absent"],
+        "place": range(4),
+        "kind": ["x", "y"],
+    }
+    table = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False)
+    table = table.assign(size=1 + (table["place"] > 1), share=0.2 + 0.1 * table["seed"] + 0.05 * table["place"])
+    table.loc[table["kind"] == "y", "share"] += 0.3
+    levels = table[["view", "kind", "share"]]
+    figure = by_condition(table, "share", hue="kind", across="view", down="state", group="size", levels=levels)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b", "c", "", "", ""]
+    thick = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    heights = {tuple(np.round(line.get_ydata(), 3)) for line in thick}
+    assert heights == {(0.25, 0.3), (0.35, 0.4), (0.55, 0.6), (0.65, 0.7)}
+    assert {tuple(line.get_xdata()) for line in thick} == {(0, 1), (2 + GAP, 3 + GAP)}
+    dotted = [line.get_ydata()[0] for line in figure.axes[5].lines if line.get_linestyle() == ":"]
+    assert dotted == pytest.approx([0.325, 0.625])
+    assert [text.get_text() for text in figure.axes[-1].get_xticklabels()] == ["1", "2"]

@@ -111,6 +111,13 @@ chances.insert(0, "chance", [conditions.chance(k, 7, present=state == "present")
 told = "Share of mosaics that meet a condition: by chance, and drawn, over sets, data sets and seeds."
 run.table("conditions", chances.reset_index(), caption=told)
 
+# %%
+# NBVAL_CHECK_OUTPUT
+for k in conditions.SIZES:
+    print(
+        f"{k} of 7: all {conditions.chance(k, 7, present=True):.3f}, none {conditions.chance(k, 7, present=False):.3f}"
+    )
+
 # %% [markdown]
 # With eight draws from seven classes, most single classes are in most mosaics; three given classes are rarely *all*
 # missing. So the rows of the third group of *absent* rest on few mosaics and scatter most.
@@ -124,7 +131,7 @@ run.table("conditions", chances.reset_index(), caption=told)
 
 
 # %%
-def trained(first, known, seed, checkpoint):
+def trained(known, seed, checkpoint):
     net = models.MosaicAttention(seed=seed)
     examples = known.members, known.labels
     recipe = dict(optimizer=scale.optimizer, lr=scale.lr, momentum=0.9, batch=scale.batch, stop_below=0.05)
@@ -144,32 +151,37 @@ VIEWS = ("training", "test, right index", "test, code's index", "held out")
 PICTURES = 2  # of each case
 
 
+def counted_by_condition(first, known, tests, other, seen):
+    """Counts for each of VIEWS: whose classes the mosaics are sorted by, and whose cases are counted."""
+    sorted_by = known, tests, known.part(0, scale.tests), other
+    cases = [seen[0].cases(), seen[1].cases(), seen[1].cases(), seen[2].cases()]
+    sort = functools.partial(conditions.condition_counts, foreground=foreground(first), sets=SETS[first])
+    return np.stack([sort(some.present(), cases=case) for some, case in zip(sorted_by, cases, strict=True)])
+
+
+def examples(mosaics, seen):
+    """The first mosaics of each case: their numbers, what they are made of, weights, and slot, label and answer."""
+    rows = seen.first_of_cases(PICTURES)
+    told = np.stack([part[rows] for part in (seen.position, seen.labels, seen.answers)], axis=-1)
+    return dict(rows=rows, members=mosaics.members.numpy()[rows], weights=seen.weights[rows], told=told)
+
+
+# %%
 def network(first, seed, checkpoint=None):
     known, tests = mosaics(first, scale.mosaics, scale.tests, seed)
     other = data.mosaic_set(data.cifar10("test"), foreground(first), n=scale.tests, seed=seed + FRESH)
-    net, loss = trained(first, known, seed, checkpoint)
-    seen = known_seen, tests_seen, other_seen = [Attended.by(net, some) for some in (known, tests, other)]
-
-    sort = functools.partial(conditions.condition_counts, foreground=foreground(first), sets=SETS[first])
-    looked_up = known.part(0, scale.tests).present()
-    pairs = (
-        *((known.present(), known_seen), (tests.present(), tests_seen)),
-        *((looked_up, tests_seen), (other.present(), other_seen)),
-    )
-    rows = tests_seen.first_of_cases(PICTURES)
+    net, loss = trained(known, seed, checkpoint)
+    seen = [Attended.by(net, some) for some in (known, tests, other)]
+    single = SETS[first][:7]
+    by_chance = conditions.shuffled_ranges(seen[0].right, known.present(), foreground(first), single, seed=seed)
     return dict(
         loss=loss,
         epochs=int(np.isfinite(loss).sum()),
-        counts=np.stack([sort(present, cases=one.cases()) for present, one in pairs]),
-        shuffled=conditions.shuffled_ranges(
-            known_seen.right, known.present(), foreground(first), SETS[first][:7], seed=seed
-        ).mean(0),
+        counts=counted_by_condition(first, known, tests, other, seen),
+        shuffled=by_chance.mean(0),
         by_focus=np.stack([one.by_focus() for one in seen]),
         weight=np.stack([one.foreground_weight() for one in seen]),
-        rows=rows,
-        members=tests.members.numpy()[rows],
-        weights=tests_seen.weights[rows],
-        told=np.stack([part[rows] for part in (tests_seen.position, tests_seen.labels, tests_seen.answers)], axis=-1),
+        **examples(tests, seen[1]),
     )
 
 
@@ -466,9 +478,9 @@ told = "Range over the printed classes of the 2-3-4 study (shares), and ranges o
 run.table("printed", pd.DataFrame(rows), caption=told)
 
 # %% [markdown]
-# The ranges of the printed "test classes" are of the size that random thirds give: two of the three below the 95 % limit,
-# the third just above it. The training rows of the same networks lie far outside in focus. So the equality that the
-# document reports is made by the index, and could not have failed to appear.
+# The ranges of the printed "test classes" are of the size that random thirds give: two of the three below the 95 %
+# limit, the third just above it. The training rows of the same networks lie far outside in focus. So the equality
+# that the document reports is made by the index, and could not have failed to appear.
 #
 # The last group in the figure by index, held out, has mosaics of images that no network has seen. At few epochs it is
 # like the authors' "test"; after hundreds it tells who has learned classes from who knows images.
