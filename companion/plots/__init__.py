@@ -5,6 +5,7 @@ from companion.plots.angles import answers, by_angle
 from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
 from companion.plots.classes import classes
+from companion.plots.conditions import by_condition
 from companion.plots.decisions import Places, decisions
 from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
@@ -30,6 +31,7 @@ __all__ = [
     "attended",
     "bands",
     "by_angle",
+    "by_condition",
     "by_pose",
     "classes",
     "configurations",
