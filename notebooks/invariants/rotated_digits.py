@@ -171,6 +171,7 @@ points = [(name, ABLATIONS.get(name, AS_CODED | dict(row=name)) | dict(seed=one)
 everything = run.sweep(network, [point for _, point in points])
 everything.insert(0, "network", [name for name, _ in points])
 table = everything[~everything.network.isin(ABLATIONS)]  # the published rows, as coded
+FEWEST = table.network.value_counts().min()  # networks of a row; the baseline and the best have more
 
 
 def trained(*names):
@@ -187,7 +188,8 @@ def trained(*names):
 opening = trained("regular_00", "all digits held back").melt("network", ["upright", "quarter"], "turned by", "accuracy")
 opening["turned by"] = opening["turned by"].replace({"upright": "0°", "quarter": "90°"})
 figure = plots.strip(opening, "network", "accuracy", hue="turned by", share=True, xlabel="")
-run.figure("opening", figure, caption="Accuracy on all eight digits upright and a quarter turn to the left.")
+told = "Accuracy on all eight digits upright and a quarter turn to the left."
+run.figure("opening", figure, caption=told, n=min(scale.seeds, scale.ablation_seeds))
 
 # %% [markdown]
 # Trained within ±45° only, the network loses most digits at a quarter turn. Where six digits were seen all the way
@@ -214,7 +216,7 @@ run.table("accuracies", compared[kept], caption="The four accuracies (shares): r
 every = table.melt(["network", "seed"], ["p_test", "p_out", "p_inv"], "quantity", "accuracy")
 every["quantity"] = every["quantity"].str.replace("p_", "P_")
 figure = plots.strip(every, "quantity", "accuracy", hue="network", share=True, xlabel="")
-run.figure("accuracies", figure, caption="P_test, P_out and P_inv of every trained network.")
+run.figure("accuracies", figure, caption="P_test, P_out and P_inv of every trained network.", n=FEWEST)
 
 # %%
 parts = {name.replace("p_", "P_"): compared[compared.quantity == name] for name in ("p_out", "p_inv")}
@@ -222,7 +224,8 @@ draw_row = functools.partial(plots.intervals, label="network", middle="mean", re
 figure = plots.panels(
     parts, draw_row, across=2, size=(3.0, 0.35 * table.network.nunique() + 1.0), xlabel="accuracy (share)"
 )
-run.figure("outside", figure, caption="P_out and P_inv by network with intervals; red, as reported.")
+told = "P_out and P_inv by network with intervals (n of each in the table above); red, as reported."
+run.figure("outside", figure, caption=told, n=FEWEST)
 
 # %% [markdown]
 # Angles as in training, outside, upside down. The grey line is zero; chance would be an eighth. Upside down they all
@@ -404,7 +407,8 @@ slip["evaluation"] = slip["evaluation"].replace({"p_inv": "clean", "p_inv_slip":
 marks = {row: as_reported(row, "p_inv").reported_internal for row in MAIN}
 figure = plots.strip(slip, "network", "P_inv", hue="evaluation", xlabel="", share=True,
                      reported={f"{row}, reported": one for row, one in marks.items()})  # fmt: skip
-run.figure("slip", figure, caption="P_inv of our networks, clean and with the last 72 images in the trained range.")
+told = "P_inv of our networks, clean and with the last 72 images in the trained range."
+run.figure("slip", figure, caption=told, n=FEWEST)
 
 # %%
 ours = []
