@@ -315,25 +315,28 @@ run.figure("losses", figure, caption=told, n=min(scale.seeds, scale.ablation_see
 
 # %% [markdown]
 # Each class has about an eighth of the test images. Where two networks are an eighth apart in P_test, one of them may
-# miss a class altogether. So, network by network: what share of each class is recognised at the angles of training?
+# miss a class altogether. So, for every network without norm and dropout: what share of each class is recognised at the
+# angles of training? Those with two softmaxes and linear scores tell the softmax's part from that of the rectifier.
 
 # %%
-who = [f"{loss}, seed {one}" for loss, one in losses[losses.row == MAIN[0]][["loss", "seed"]].itertuples(index=False)]
-parts = {row: np.stack(part.recall) for row, part in losses.groupby("row", sort=False)}
-figure = plots.matrices(parts, rows=who, columns=CLASSES, xlabel="digit", cell=(0.4, 0.3), across=2)
-run.figure(
-    "recall", figure, caption="Share of each digit recognised at the angles of training, network by network.", n=1
-)
+names = {"regular_00": "as coded", "neither": "two softmaxes, linear", "regular_00, one softmax": "one softmax, linear"}
+bare = everything.set_index("network").loc[list(names)]
+who = [f"{names[name]}, seed {one}" for name, one in bare.seed.items()]
+figure = plots.matrices({"recognised": np.stack(bare.recall)}, rows=who, columns=CLASSES, xlabel="digit")
+told = "Share of each digit that is recognised at the angles of training, network by network."
+run.figure("recall", figure, caption=told, n=1)
 
 # %%
-given_up = losses.assign(given_up=[(one < 0.01).sum() for one in losses.recall])
-given_up.groupby(["row", "loss"], sort=False)["given_up"].agg(networks="size", with_a_class_given_up=np.count_nonzero)
+usual = everything[everything.held_back == "3 and 4"]
+given_up = usual.assign(lost=[(one < 0.01).any() for one in usual.recall])
+given_up.groupby("network", sort=False).lost.agg(networks="size", with_a_class_given_up="sum")
 
 # %% [markdown]
-# A cell near zero is a class that this network never answers: it was given up in training. Compare the lines as coded
-# with those below. Through two softmaxes gradients are small, not only where a network is not yet sure but also where
-# it is sure and wrong; a class that is lost early may then not come back in the time there is. With one softmax the
-# gradient is the greater the more wrong the answer.
+# A cell near zero is a class that this network never answers: it was given up in training. Which lines have one, those
+# with two softmaxes or those with one? Through two softmaxes gradients are small, not only where a network is not yet
+# sure but also where it is sure and wrong; a class that is lost early may then not come back in the time there is. With
+# one softmax the gradient is the greater the more wrong the answer. The table counts such networks, those with norm or
+# dropout as well.
 #
 # Does either way of regularising the network help by itself?
 
