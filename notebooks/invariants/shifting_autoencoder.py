@@ -50,7 +50,7 @@ run = Run("invariants/shifting_autoencoder", profile=profile, device=device, see
 scale = run.scale(
     smoke=dict(maps=(2, 4), dense=8, batch=8, steps=4, lr=1e-3, shared_lr=5e-4, shared_steps=4, seeds=1,
                half=1, shared=1, tests=2, plane=10, some=2, judge_images=200, judge_epochs=1),
-    laptop=dict(maps=(8, 16), dense=128, batch=16, steps=3_000, lr=2e-3, shared_lr=5e-4, shared_steps=4_000, seeds=3,
+    laptop=dict(maps=(8, 16), dense=128, batch=16, steps=3_000, lr=2e-3, shared_lr=5e-4, shared_steps=4_500, seeds=3,
                 half=1, shared=1, tests=20, plane=5, some=6, judge_images=10_000, judge_epochs=3),
     paper=dict(maps=(64, 128), dense=1024, batch=128, steps=100_000, lr=1e-3, shared_lr=5e-4, shared_steps=100_000,
                seeds=5, half=5, shared=3, tests=None, plane=1, some=20, judge_images=60_000, judge_epochs=10),
