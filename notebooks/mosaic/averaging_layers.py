@@ -21,7 +21,7 @@
 # size, and "test" mosaics made of training images.
 #
 # **Time on two cores.** smoke: seconds; laptop: under two minutes; paper (30,000 mosaics, 110 epochs, 5 seeds): work
-# for a GPU, two days here. The laptop run has a seventh of the mosaics, few epochs, one seed, and Adam in place of the
+# for a GPU; here a day, and weeks more for the six-layer networks. The laptop run has a seventh of the mosaics, few epochs, one seed, and Adam in place of the
 # authors' gradient descent with momentum, which would spend all of it on the plateau at the start. It shows how a
 # network leaves the plateau, where it looks then and what a new image costs; it cannot rank the layers.
 
@@ -86,6 +86,7 @@ sizes
 CODED, DOCUMENTED = (7, 8, 9), (0, 1, 2)  # horse, ship, truck; airplane, automobile, bird
 PICTURES = 24  # mosaics of new images whose weights are kept
 COURSE = {"accuracy": "prediction true", "focus": "focus true", "ftpt": "both true"}
+MILESTONES = tuple(epoch for epoch in scale.milestones if epoch <= scale.epochs)  # of a shortened run too
 SETS = {"train": "training mosaics", "test": "new mosaics", "held": "new images"}
 
 
@@ -123,7 +124,7 @@ def attention(layer, hidden, foreground, design, seed, checkpoint=None):
     history = training.fit(
         OnMosaics(net, train), (train.members, train.labels), seed=seed, checkpoint=checkpoint,
         momentum=0.9 if scale.optimizer == "sgd" else 0.0, measure=lambda wrapped: tested(wrapped.net, watched),
-        measure_at=scale.milestones, **settings,
+        measure_at=MILESTONES, **settings,
     )  # fmt: skip
     course = {share: history[f"held_{share}"].dropna().to_numpy() for share in COURSE}
     result = dict(loss=history["loss"].to_numpy()) | {f"at_{share}": values for share, values in course.items()}
@@ -203,7 +204,7 @@ run.figure("cases", figure, caption="Focus and prediction on mosaics of new imag
 # %%
 at = [f"at_{share}" for share in COURSE]
 course = table[["layer", "seed", *at]].explode(at).astype(dict.fromkeys(at, float))
-course["epoch"] = np.tile(scale.milestones, len(table))
+course["epoch"] = np.tile(MILESTONES, len(table))
 course["averaged at"] = "layer " + course["layer"].astype(str)
 parts = {title: course.assign(share=course[f"at_{share}"]) for share, title in COURSE.items()}
 draw = functools.partial(plots.curves, x="epoch", y="share", hue="averaged at", share=True)
