@@ -21,9 +21,10 @@
 # size, and "test" mosaics made of training images.
 #
 # **Time on two cores.** smoke: seconds; laptop: under two minutes; paper (30,000 mosaics, 110 epochs, 5 seeds): work
-# for a GPU; here a day, and weeks more for the six-layer networks. The laptop run has a seventh of the mosaics, few epochs, one seed, and Adam in place of the
-# authors' gradient descent with momentum, which would spend all of it on the plateau at the start. It shows how a
-# network leaves the plateau, where it looks then and what a new image costs; it cannot rank the layers.
+# for a GPU; here a day, and weeks more for the six-layer networks. The laptop run has a seventh of the mosaics, few
+# epochs, one seed, and Adam in place of the authors' gradient descent with momentum, which would spend all of it on the
+# plateau at the start. It shows how a network leaves the plateau, where it looks then and what a new image costs; it
+# cannot rank the layers.
 
 # %% tags=["parameters"]
 profile = "auto"  # smoke, laptop, paper; auto asks the machine
