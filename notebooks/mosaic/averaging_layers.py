@@ -45,7 +45,7 @@ from companion.run import Run
 # %%
 run = Run("mosaic/averaging_layers", profile=profile, device=device, seed=seed)
 scale = run.scale(
-    smoke=dict(mosaics=200, tests=100, watched=50, epochs=2, milestones=(1, 2), batch=25, optimizer="adam", lr=1e-3,
+    smoke=dict(mosaics=100, tests=50, watched=50, epochs=2, milestones=(1, 2), batch=25, optimizer="adam", lr=1e-3,
                seeds=2, matched_seeds=1, second_seeds=0, six_seeds=0),
     laptop=dict(mosaics=4_000, tests=1_500, watched=500, epochs=8, milestones=(1, 2, 3, 4, 5, 6, 7, 8), batch=20,
                 optimizer="adam", lr=1e-3, seeds=1, matched_seeds=1, second_seeds=0, six_seeds=0),
