@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from companion.plots.gallery import FRAME, SHADES
 from companion.plots.theme import PALETTE, themed
 
-WALL, SHADES = 2, 16  # pixels between patches; steps from dark to bright in each colour, which keeps files small
-FRAME, BAR = "#35c4dd", PALETTE[1]  # the foreground's slot; the weight of a patch
+WALL = 2  # pixels between patches
+BAR = PALETTE[1]  # the weight of a patch
 INCH = 1.45  # side of a mosaic
 
 

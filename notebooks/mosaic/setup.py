@@ -87,12 +87,13 @@ run.figure(
     "mosaics",
     plots.attended(shown(even)),
     caption="Six mosaics, the foreground framed, its class above, and below the even average that an untrained focus "
-    "gives.",
+    "gives; a bar at the foot of a patch is its weight.",
     n=6,
 )
 
 # %% [markdown]
-# The even average is a grey haze: one ninth of it is the foreground. Whatever the classification network learns from it
+# The bar at the foot of a patch is its weight, here a ninth of the width for all. The even average is a grey haze: one
+# ninth of it is the foreground. Whatever the classification network learns from it
 # is learnt from a faint tint. With a perfect focus the average would be the framed patch itself:
 
 # %%
@@ -123,9 +124,10 @@ print({name: sum(weights.numel() for weights in part.parameters()) for name, par
 print("a number added to all scores changes no weight:", torch.allclose(scores.softmax(1), (scores + 3).softmax(1)))
 
 # %% [markdown]
-# Since a common number drops out, the bias of the last layer of the focus network is never trained. And as all scores
-# are nearly equal at the start, so are the gradients of the two tasks: the focus learns only once the classification
-# network can use the foreground, and the other way round. This is the plateau at loss ln 3 in the next notebooks.
+# Since a common number drops out, the bias of the last layer of the focus network is never trained. And a score is
+# pulled up or down by how much its patch, in place of the average, would help the classification network: as long as
+# that network tells no class from a patch, the focus has nothing to learn from, and while the focus is even, the
+# classification network sees only haze. This is the plateau at loss ln 3 in the next notebooks.
 #
 # ## What "test" means
 #
