@@ -5,6 +5,7 @@ from companion.plots.architecture import architecture
 from companion.plots.bars import stacked
 from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
+from companion.plots.levels import levels
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.poses import by_pose, tiles
@@ -26,6 +27,7 @@ __all__ = [
     "histograms",
     "images",
     "intervals",
+    "levels",
     "matrices",
     "panels",
     "planes",
