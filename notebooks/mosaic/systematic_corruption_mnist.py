@@ -37,10 +37,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from companion import claims, data, plots, stats
-from companion.label_noise import confounding
+from companion import claims, data, plots
+from companion.label_noise import confounding, courses
 from companion.run import Run
-from companion.tables import summarise, unroll
+from companion.tables import summarise
 
 # %%
 run = Run("mosaic/systematic_corruption_mnist", profile=profile, device=device, seed=seed)
@@ -232,24 +232,14 @@ Markdown(f"Largest gap between *test* and {ceiling:.4f} times *kept*, over {len(
 # only be memorised.
 
 # %%
-ARRAYS = [name for name in noisy if name.startswith(("course_", "confidence_", "confusion", "counts"))]
-
-
-def course(part):
-    """Accuracies along training, one row for each milestone: network, true_n, seed, images, epoch, accuracy."""
-    shown = {"zeros and ones, unseen": "course_kept", "true labels": "course_true", "random labels": "course_noise"}
-    reached = [epoch for epoch in scale.milestones if epoch <= part["epochs"].iloc[0]]
-    lines = [
-        unroll(part.drop(columns=[c for c in ARRAYS if c != column]), column, epoch=reached)
-        .rename(columns={column: "accuracy"})
-        .assign(images=name)
-        for name, column in shown.items()
-    ]
-    return pd.concat(lines)
+WATCHED = {"course_kept": "zeros and ones, unseen", "course_true": "true labels", "course_noise": "random labels"}
 
 
 def by_level(part):
-    return {f"{n:,} true, {noise:,} noise": course(rows) for (n, noise), rows in part.groupby(["true_n", "noisy_n"])}
+    return {
+        f"{n:,} true, {noise:,} noise": courses.along(rows, WATCHED, scale.milestones)
+        for (n, noise), rows in part.groupby(["true_n", "noisy_n"])
+    }
 
 
 # %%
@@ -262,11 +252,8 @@ run.figure("course", figure, caption=f"Accuracy along the training of {first}, o
 # %%
 largest = fresh[fresh.true_n == fresh.true_n.max()]
 best = confounding.optimum(int(largest.true_n.iloc[0]), int(largest.noisy_n.iloc[0]), KEPT)
-reached = [epoch for epoch in scale.milestones if epoch <= largest["epochs"].iloc[0]]
-losses = unroll(largest.drop(columns=[c for c in ARRAYS if c != "course_loss"]), "course_loss", epoch=reached)
-figure = plots.levels(
-    losses, "epoch", "course_loss", theory={"best prediction": best.loss}, ylabel="training loss (nats)"
-)
+losses = courses.along(largest, {"course_loss": "all"}, scale.milestones).rename(columns={"accuracy": "loss"})
+figure = plots.levels(losses, "epoch", "loss", theory={"best prediction": best.loss}, ylabel="training loss (nats)")
 run.figure("loss", figure, caption="Training loss at the largest level; grey, that of the best prediction.")
 
 # %% [markdown]
@@ -276,7 +263,8 @@ run.figure("loss", figure, caption="Training loss at the largest level; grey, th
 # images are told apart one by one. With few true images the rule has to wait, and the two curves rise together.
 
 # %%
-half = course(fresh).pivot_table(index=["true_n", "epoch"], columns="images", values="accuracy")
+half = courses.along(fresh, WATCHED, scale.milestones)
+half = half.pivot_table(index=["true_n", "epoch"], columns="images", values="accuracy")
 early = half[half["random labels"] < 0.6].groupby("true_n")["zeros and ones, unseen"].max()
 Markdown(
     "Best accuracy on unseen zeros and ones while at most 60 % of the random labels were fitted (mean over seeds): "
@@ -290,19 +278,10 @@ Markdown(
 # probability of the answer:
 
 # %%
-middles = (confounding.CONFIDENCES[1:] + confounding.CONFIDENCES[:-1]) / 2
 many = both[(both.kind == first) & both.true_n.isin([fresh.true_n.min(), fresh.true_n.max()])]
 sides = {"confidence_kept": "zeros, ones", "confidence_other": "other digits"}
-
-
-def spread(part, column):
-    flat = part[["true_n", "labelling", "labels", "seed", column]]
-    return unroll(flat, column, confidence=middles).query("confidence > 0.5")
-
-
-# %%
 parts = {
-    f"{n:,} true: {name}": spread(many[many.true_n == n], column).rename(columns={column: "images"})
+    f"{n:,} true: {name}": courses.by_confidence(many[many.true_n == n], column, 1 / KEPT)
     for n in sorted(many.true_n.unique())
     for column, name in sides.items()
 }
@@ -328,14 +307,10 @@ run.table("confidence", sure.reset_index().round(3), caption="Mean confidence, a
 # The same true images with and without the noise, in pairs:
 
 # %%
-wide = both.pivot_table(index=["kind", "noisy_n", "true_n", "seed"], columns="labelling", values="kept")
-cost = [
-    dict(network=kind, true_n=n, noise=noise, difference=d.mean(), low=low, high=high, n=len(d))
-    for (kind, noise, n), part in wide.groupby(["kind", "noisy_n", "true_n"])
-    for d in [(part["left out"] - part["random"]).to_numpy()]
-    for _, low, high, _ in [stats.mean_interval(d)]
-]
-run.table("cost", pd.DataFrame(cost).round(4), caption="Accuracy lost to the noise (true alone minus random labels).")
+cost = courses.cost(both)
+run.table(
+    "cost", cost.round(4), caption="Accuracy lost to the noise (true images alone minus random labels), in pairs."
+)
 
 # %% [markdown]
 # A positive difference is what the noise costs. It does not help at any level with a clear sign the other way; it
