@@ -44,6 +44,8 @@ def levels(
     if reported is not None and len(reported):
         ax.plot(reported[x], reported[y], "x", ms=5.5, mew=1.5, color=REPORTED, label="reported", zorder=5)
     curves(table, x, y, ax=ax, **options)
+    if options.get("log_x"):
+        ax.xaxis.set_major_formatter("{x:g}")  # levels below one read better so than in thousandths
     legend = ax.get_legend()
     title = legend.get_title().get_text() if legend is not None else None
     ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -21,7 +21,7 @@
 # of the three classes with 1,000 true images among 35,000 of noise, and 78 % with 15,000.
 #
 # **Time on two cores.** smoke: seconds; laptop: about two minutes; paper (two networks, eight levels, 3 to 5 seeds) is
-# for a GPU, a day even there. The laptop run has a fourteenth of the images in the same proportions and a small LeNet
+# for a GPU, a day even there. The laptop run has a twentieth of the images in the same proportions and a small LeNet
 # in small batches: it shows what is learnt, when it is lost again, and what the noise costs, not the authors' numbers.
 # Their small Inception has one brief training of its own.
 
@@ -51,8 +51,8 @@ scale = run.scale(
         seeds=2, draws=1,
     ),
     laptop=dict(
-        plan=(("lenet", (71, 286, 1_071), 2_500, 32),), crossed=(1_071,), small=(("simple", (300,), 700, 4),),
-        batch=32, lr=0.03, milestones=(1, 2, 4, 7, 10, 13, 16, 20, 24, 28, 32), tests=2_000, seeds=2, draws=1,
+        plan=(("lenet", (50, 200, 750), 1_750, 30),), crossed=(750,), small=(("simple", (300,), 700, 3),),
+        batch=32, lr=0.04, milestones=(1, 2, 4, 7, 10, 13, 16, 20, 25, 30), tests=2_000, seeds=3, draws=1,
     ),
     paper=dict(
         plan=(("simple", (100, *LEVELS), 35_000, 100), ("mini", LEVELS, 35_000, 100)), crossed=(100, *LEVELS),
@@ -200,7 +200,7 @@ controls = run.sweep(training, controls, name="controls")
 LABELS = {"random": "random labels", "marked": "noise marked", "left out": "true images alone"}
 both = pd.concat([noisy, controls], ignore_index=True)
 both["labels"] = both["labelling"].map(LABELS)
-both["share"] = both["true_n"] / (both["true_n"] + both["noisy_n"])
+both["percent"] = 100 * both["true_n"] / (both["true_n"] + both["noisy_n"])
 fresh = both[~both.repeats & (both.heads == KEPT)]
 table = summarise(fresh, ["train", "test", "kept"], ["kind", "noisy_n", "true_n", "labels"])
 run.table("table_6", table.round(4), caption="Accuracy on training labels, all test images, and the three classes.")
@@ -213,19 +213,19 @@ COLUMN = {"t6": "test_012"}  # the document's own table; the authors' notebooks 
 
 
 def reported(kind):
-    """What is reported at every level, with noise and with true images alone: columns share and kept."""
+    """What is reported at every level, with noise and with true images alone: columns percent and kept."""
     blocks = [BLOCKS[kind, labelling] for labelling in ("random", "left out")]
     found = {(n, b): REGISTRY[f"mosaic.{b}.n{n}.{COLUMN.get(b, '012')}"] for n in LEVELS for b in blocks}
-    return pd.DataFrame([(n / (n + CIFAR_NOISE), r.reported_internal) for (n, _), r in found.items()],
-                        columns=["share", "kept"])  # fmt: skip
+    return pd.DataFrame([(100 * n / (n + CIFAR_NOISE), r.reported_internal) for (n, _), r in found.items()],
+                        columns=["percent", "kept"])  # fmt: skip
 
 
 # %%
 for kind, *_ in scale.plan:
     figure = plots.levels(
-        fresh[fresh.kind == kind], "share", "kept", hue="labels", share=True, log_x=True,
+        fresh[fresh.kind == kind], "percent", "kept", hue="labels", share=True, log_x=True,
         reported=reported("simple" if kind == "lenet" else kind), theory={"chance": 1 / KEPT}, title=kind,
-        xlabel="share of true images in the training set", ylabel="accuracy on the three classes",
+        xlabel="true images, percent of the training set", ylabel="accuracy on the three classes",
     )  # fmt: skip
     told = "Test accuracy on the three classes against the share of true images; crosses: with noise, and alone."
     display(run.figure(f"accuracy_{kind}", figure, caption=told))

@@ -21,7 +21,7 @@
 # among 47,335 of noise, 98 % with all 12,665.
 #
 # **Time on two cores.** smoke: seconds; laptop: about two minutes; paper (two networks, eight levels, 3 seeds) is for
-# a GPU, hours even there. The laptop run has a tenth of the images in the same proportions and a LeNet, a hundredth
+# a GPU, hours even there. The laptop run has a twentieth of the images in the same proportions and a LeNet, a hundredth
 # of the work, in small batches: it shows that the rule is learnt under the noise, when, and what the noise costs, but
 # not the authors' numbers. Their small Inception has one brief training of its own.
 
@@ -51,8 +51,8 @@ scale = run.scale(
         seeds=2, draws=1,
     ),
     laptop=dict(
-        plan=(("lenet", (10, 50, 200, 1_266), 4_733, 40),), again=(1_266,), small=(("simple", (200,), 1_000, 4),),
-        batch=32, lr=0.02, milestones=(1, 2, 4, 7, 10, 15, 20, 25, 30, 35, 40), tests=2_000, seeds=2, draws=1,
+        plan=(("lenet", (5, 50, 633), 2_367, 40),), again=(633,), small=(("simple", (200,), 1_000, 3),),
+        batch=16, lr=0.02, milestones=(1, 2, 4, 7, 10, 15, 20, 25, 30, 35, 40), tests=2_000, seeds=3, draws=1,
     ),
     paper=dict(
         plan=(("simple", LEVELS, 47_335, 100), ("mini", LEVELS, 47_335, 100)), again=LEVELS, small=(), batch=256,
@@ -177,7 +177,7 @@ controls = run.sweep(training, points("left out", scale.seeds) + points("marked"
 NAMES = {"random": "random labels", "marked": "noise marked", "left out": "true images alone"}
 both = pd.concat([noisy[~noisy.repeats], controls], ignore_index=True)
 both["labels"] = both["labelling"].map(NAMES)
-both["share"] = both["true_n"] / (both["true_n"] + both["noisy_n"])
+both["percent"] = 100 * both["true_n"] / (both["true_n"] + both["noisy_n"])
 table = summarise(both, ["train", "test", "kept"], ["kind", "noisy_n", "true_n", "labels"])
 run.table("table_7", table.round(4), caption="Accuracy on training labels, all test images, and zeros and ones.")
 
@@ -187,10 +187,10 @@ REGISTRY = claims.registry("mosaic")
 
 
 def reported(block, column, percent):
-    """What the paper reports at every level: columns share and kept."""
+    """What the paper reports at every level: columns percent and kept."""
     found = {n: REGISTRY.get(f"mosaic.{block}.n{n}.{column}") for n in LEVELS}
     known = {n: row.reported / (100 if percent else 1) for n, row in found.items() if row is not None}
-    return pd.DataFrame(dict(share=[n / (n + MNIST_NOISE) for n in known], kept=list(known.values())))
+    return pd.DataFrame(dict(percent=[100 * n / (n + MNIST_NOISE) for n in known], kept=list(known.values())))
 
 
 theirs = {"simple": reported("t7", "test_01", False), "mini": reported("x.t7.mini", "test_01", True)}
@@ -198,9 +198,9 @@ theirs = {"simple": reported("t7", "test_01", False), "mini": reported("x.t7.min
 # %%
 for kind, *_ in scale.plan:
     figure = plots.levels(
-        both[both.kind == kind], "share", "kept", hue="labels", share=True, log_x=True,
+        both[both.kind == kind], "percent", "kept", hue="labels", share=True, log_x=True,
         reported=theirs.get(kind, theirs["simple"]), theory={"chance": 1 / KEPT},
-        xlabel="share of true images in the training set", ylabel="accuracy on zeros and ones", title=kind,
+        xlabel="true images, percent of the training set", ylabel="accuracy on zeros and ones", title=kind,
     )  # fmt: skip
     shown = run.figure(
         f"accuracy_{kind}", figure, caption="Test accuracy on zeros and ones against the share of true images."
@@ -211,7 +211,7 @@ for kind, *_ in scale.plan:
 # Read from the right. Among many true images noise hardly matters. To the left the three lines part: the network that
 # has the true images alone, and the one that is *told* which images are noise, read nearly all zeros and ones where the
 # one with random labels falls towards chance. What the images offer is there; random labels make it hard to find.
-# (The red crosses are the authors' small Inception at ten times as many images or more, unless this is a paper run:
+# (The red crosses are the authors' small Inception at twenty times as many images, unless this is a paper run:
 # the same share, not the same number.)
 #
 # The column "test" of the paper's table says nothing more: a network with two answers reads no other digit.
