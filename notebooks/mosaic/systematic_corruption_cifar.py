@@ -404,7 +404,7 @@ run.claim("mosaic.d12", distinct[15_000])
 
 # %%
 VARIANTS = {(True, 10): "faithful", (False, KEPT): "corrected"}
-full = both[(both.noisy_n == CIFAR_NOISE) & (both.labelling != "marked")]
+full = both[(both.noisy_n == CIFAR_NOISE) & (both.labelling != "marked") & both.kind.isin(list(SIZES))]
 for (kind, labelling, n, repeats, heads), part in full.groupby(["kind", "labelling", "true_n", "repeats", "heads"]):
     block, prefix = BLOCKS[kind, labelling], "by_batch_" if repeats else ""
     columns = {"train": "train", "test": "test", COLUMN.get(block, "012"): "kept"}

@@ -365,7 +365,8 @@ run.claim("mosaic.d12.mnist", distinct[MNIST_TRUE])
 # %%
 BLOCKS = {"simple": "t7", "mini": "x.t7.mini"}
 COLUMNS = {"train": "train", "test": "test", "test_01": "kept"}
-for (kind, n, repeats), part in noisy[noisy.noisy_n == MNIST_NOISE].groupby(["kind", "true_n", "repeats"]):
+full = noisy[(noisy.noisy_n == MNIST_NOISE) & noisy.kind.isin(list(BLOCKS))]
+for (kind, n, repeats), part in full.groupby(["kind", "true_n", "repeats"]):
     for name, column in COLUMNS.items():
         values = part[f"by_batch_{column}" if repeats else column]
         run.claim(f"mosaic.{BLOCKS[kind]}.n{n}.{name}", values, variant="faithful" if repeats else "corrected")
