@@ -208,9 +208,10 @@ for kind, *_ in scale.plan:
     display(shown)
 
 # %% [markdown]
-# Read from the right. Among many true images noise hardly matters. To the left the three lines part: the network that
-# has the true images alone, and the one that is *told* which images are noise, read nearly all zeros and ones where the
-# one with random labels falls towards chance. What the images offer is there; random labels make it hard to find.
+# Read from the right. Among many true images the noise costs little; to the left the lines part, and the true images
+# alone stay highest. The way down has two steps. From *alone* to *marked* nothing is random: that is the cost of being
+# **rare**, of a network that meets a zero once among hundreds of other images. From *marked* to *random* is what the
+# random labels themselves add or take.
 # (The red crosses are the authors' small Inception at twenty times as many images, unless this is a paper run:
 # the same share, not the same number.)
 #
@@ -298,9 +299,9 @@ run.table("confidence", sure.reset_index().round(3), caption="Mean confidence, a
 # %% [markdown]
 # `sure_kept` and `sure_other` are the mean probabilities of the answer on zeros and ones and on other digits (best: 1
 # and 0.5); `error` is the calibration error on zeros and ones. A network that has its random labels by heart is
-# sure of other digits as well, where nothing can be known, and it cannot say any more what it knows. The marked control
-# is close to the best on both sides. So the network has learnt the rule for zeros and ones, and has *not* learnt the
-# distribution of its labels. The control without noise is sure of other digits too, which it never met.
+# sure of other digits as well, where nothing can be known. The marked control gives one half there, as is best; on
+# zeros and ones it is as unsure as they are rare. So the network has learnt the rule for zeros and ones, and has *not*
+# learnt the distribution of its labels. The control without noise is sure of other digits too, which it never met.
 #
 # ## Does the noise help or hurt?
 #
@@ -313,9 +314,8 @@ run.table(
 )
 
 # %% [markdown]
-# A positive difference is what the noise costs. It does not help at any level with a clear sign the other way; it
-# costs most where true images are few, and there nearly all of what the images would give. "Learns under 99 % of noise"
-# is right, and it learns less than from the remaining one percent alone.
+# A positive difference is what the noise costs: most where true images are few, little where they are many.
+# "Learns under 99 % of noise" is right, and it learns less than from the remaining percent alone.
 #
 # ## With or without replacement
 
