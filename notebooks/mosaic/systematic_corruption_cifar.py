@@ -234,7 +234,8 @@ for kind, *_ in scale.plan:
 # The lower red crosses are the authors' networks with noise, the upper ones theirs with true images alone (a control
 # that is in their notebooks and not in the document). Unless this is a paper run they belong to another network and
 # many times as many images: the same share, not the same number. The gap between the two is what the noise costs,
-# and it is there in ours as well: true images alone do better than true images with noise, at every level.
+# and it is there in ours as well. *Noise marked* lies in between: nothing is random there, but the true images are as
+# rare among others as before, so that part of the cost is rarity, and only the rest is the random labels.
 #
 # ## Where the test column comes from
 #
@@ -335,7 +336,7 @@ run.table("cost", cost.round(4), caption="Accuracy lost to the noise, in pairs o
 
 # %% [markdown]
 # The difference is accuracy with true images alone minus accuracy with the noise added; above zero, the noise
-# hurts. Compare the marked control, too: it sees the other images and is told that they are others.
+# hurts. The authors have this control too; it is missing from the document, which tells half of the story.
 #
 # ## Ten outputs, and drawing with replacement
 
