@@ -247,7 +247,7 @@ def by_level(part):
 first = scale.plan[0][0]
 line = functools.partial(plots.levels, x="epoch", y="accuracy", hue="images", share=True, theory={"chance": 0.5})
 fresh = noisy[~noisy.repeats & (noisy.kind == first)]
-figure = plots.panels(by_level(fresh), line, across=2, xlabel="epoch", ylabel="accuracy")
+figure = plots.panels(by_level(fresh), line, xlabel="epoch", ylabel="accuracy")
 run.figure("course", figure, caption=f"Accuracy along the training of {first}, one panel for each level.")
 
 # %%
@@ -314,7 +314,8 @@ run.table(
 )
 
 # %% [markdown]
-# A positive difference is what the noise costs: most where true images are few, little where they are many.
+# A positive difference is what the noise costs: little where true images are many, more where they are few (and very
+# different from one draw to the next where they are a handful).
 # "Learns under 99 % of noise" is right, and it learns less than from the remaining percent alone.
 #
 # ## With or without replacement
