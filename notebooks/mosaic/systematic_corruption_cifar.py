@@ -234,7 +234,7 @@ for kind, *_ in scale.plan:
 # The lower red crosses are the authors' networks with noise, the upper ones theirs with true images alone (a control
 # that is in their notebooks and not in the document). Unless this is a paper run they belong to another network and
 # many times as many images: the same share, not the same number. The gap between the two is what the noise costs,
-# and it is there in ours as well. *Noise marked* lies in between: nothing is random there, but the true images are as
+# and it is there in ours as well. *Noise marked* lies between: nothing is random there, but the true images are as
 # rare among others as before, so that part of the cost is rarity, and only the rest is the random labels.
 #
 # ## Where the test column comes from
@@ -323,10 +323,11 @@ sure = sure.pivot_table(index=["true_n", "labels"], columns="quantity", values="
 run.table("confidence", sure.reset_index().round(3), caption="Mean confidence, accuracy and calibration error.")
 
 # %% [markdown]
-# `sure_kept` and `sure_other` are mean probabilities of the answer. On other classes a third is best. A
-# network that has memorised random labels is sure of every image, of the other classes as well, and its confidence on
-# the three classes is far above its accuracy (`error` is the calibration error, `loss_kept` the loss in nats). The
-# marked control knows when it does not know: on other classes it is much nearer to a third.
+# `sure_kept` and `sure_other` are mean probabilities of the answer. On other classes a third is best. The more random
+# labels a network has memorised, the surer it is of every image, of the other classes as well, and its confidence on
+# the three classes exceeds its accuracy (`error` is the calibration error, `loss_kept` the loss in nats). The marked
+# control knows better when it does not know: on other classes it is nearer to a third. True images alone make the most
+# accurate network, and the surest of what it never met.
 #
 # ## Does the noise help or hurt?
 
@@ -385,8 +386,8 @@ if brief:
     display(run.table("inception", inception[shown].round(3), caption="The authors' simple network, a short training."))
 
 # %% [markdown]
-# `kept` and `by_batch_kept` are its accuracy in evaluation mode and as the authors test; `fitted_noise` near a third
-# says that no random label is memorised yet.
+# `kept` and `by_batch_kept` are its accuracy in evaluation mode and as the authors test; a `fitted_noise` near a third
+# says that no random label is memorised yet. So few steps are a beginning, no more.
 #
 # ## The claims
 #
