@@ -100,7 +100,7 @@ def training_set(
 
 
 def network(kind: str, *, outputs: int, channels: int, seed: int) -> nn.Module:
-    """Return one of the authors' networks, or a LeNet that is a hundredth of the work.
+    """Return one of the authors' networks, or a LeNet, at a small part of the work.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@
 # among 47,335 of noise, 98 % with all 12,665.
 #
 # **Time on two cores.** smoke: seconds; laptop: about two minutes; paper (two networks, eight levels, 3 seeds) is for
-# a GPU, hours even there. The laptop run has a twentieth of the images in the same proportions and a LeNet, a hundredth
+# a GPU, hours even there. The laptop run has a twentieth of the images in the same proportions and a LeNet, a fortieth
 # of the work, in small batches: it shows that the rule is learnt under the noise, when, and what the noise costs, but
 # not the authors' numbers. Their small Inception has one brief training of its own.
 
@@ -337,7 +337,7 @@ run.figure("replacement", figure, caption="Accuracy on zeros and ones with true 
 # %% [markdown]
 # ## The authors' network, briefly
 #
-# At a laptop the small Inception is a hundred times the work of a LeNet; this is one short training. (At paper scale
+# At a laptop the small Inception is forty times the work of a LeNet; this is one short training. (At paper scale
 # the list is empty: the networks above are the authors'.)
 
 # %%
