@@ -9,6 +9,7 @@ from companion.plots.conditions import by_condition
 from companion.plots.decisions import Places, decisions
 from companion.plots.fits import configurations, decays
 from companion.plots.landscapes import bands, histograms, planes
+from companion.plots.levels import levels
 from companion.plots.lines import curves, intervals, scatter, strip
 from companion.plots.maps import matrices
 from companion.plots.mosaics import Attended, attended
@@ -41,6 +42,7 @@ __all__ = [
     "histograms",
     "images",
     "intervals",
+    "levels",
     "matrices",
     "panels",
     "plane",
