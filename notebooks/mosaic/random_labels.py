@@ -129,8 +129,8 @@ print({f"{percent} %": f"{sum(row)} of {len(row)} cells equal" for percent, row 
 #
 # One unit is one training: until the mean loss of an epoch is below 0.01, or the epochs are over. For Table 5 there are
 # two ways to a set with a share of random labels: *as coded* (cut the set to size, then mask with probability p, so the
-# number of true images holds in expectation) and *exact* (25,000
-# true images and as many others as make the share), which is all that the laptop run has.
+# number of true images holds in expectation) and *exact* (so many true images, and as many others as make the share),
+# which is all that the laptop run has.
 
 
 # %%
@@ -252,8 +252,8 @@ at0 = {
 fixed = both.query("percent == 50 and kind != 'coded'").groupby("kind")["accuracy_test_true"].mean()
 display(Markdown(
     f"Without noise, all images give **{at0[TOTAL]:.1%}** and the fixed number of true ones **{at0[EXACT]:.1%}**: the "
-    f"row that the document has for both is that of all images. At 50 % the two designs are the same number of true images "
-    f"by construction: {fixed['total']:.1%} and {fixed['exact']:.1%}."
+    "row that the document has for both is that of all images. At 50 % the two designs have about as many true images: "
+    f"{fixed['total']:.1%} and {fixed['exact']:.1%}."
 ))  # fmt: skip
 
 # %% [markdown]
