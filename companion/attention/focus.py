@@ -6,7 +6,6 @@ learnt; the question is what a given focus is worth to the network that classifi
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -86,7 +85,7 @@ def focus_weights(position: torch.Tensor, i: int, *, alpha: float = FIXED, seed:
     if i == PATCHES or math.isinf(alpha):
         background = torch.full(shape, (PATCHES - i) / (PATCHES * BACKGROUNDS), dtype=torch.float64, device="cpu")
         return background.scatter_(1, place, i / PATCHES)
-    concentration = np.full(shape, alpha)
+    concentration = np.full(shape, float(alpha))
     np.put_along_axis(concentration, place.numpy(), alpha * foreground_factor(i), axis=1)
     draw = numpy_generator(seed, "points").spawn(PATCHES)[i - 1]
     logs = np.log(draw.standard_gamma(concentration + 1)) - draw.standard_exponential(shape) / concentration
@@ -180,21 +179,19 @@ def train_and_test(
     inputs = Focused(net, training, focus_weights(training.position, i, alpha=alpha, seed=seed))
     history = fit(inputs, (torch.arange(len(training.members), device="cpu"), training.labels), seed=seed, **recipe)
     normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules())
+
+    def tested(law: float) -> np.ndarray:
+        # A seed for each set: new mosaics have weights of their own.
+        seeds = [seed + k * OWN**2 for k in range(len(sets))]
+        rows = [transfer(net, m, alpha=law, seed=s, first=tests) for m, s in zip(sets, seeds, strict=True)]
+        return np.array(rows)
+
     found = []
     for law in laws:
-
-        def tested(law: float = law) -> np.ndarray:
-            # A seed for each set: new mosaics have weights of their own.
-            return np.array(
-                [
-                    transfer(net, mosaics, alpha=law, seed=seed + k * OWN**2, first=tests)
-                    for k, mosaics in enumerate(sets)
-                ]
-            )
-
-        evaluated = tested()
-        with batch_statistics(net) if normed else contextlib.nullcontext():
-            accuracies = tested() if normed else evaluated
+        evaluated = accuracies = tested(law)
+        if normed:
+            with batch_statistics(net):
+                accuracies = tested(law)
         loss = history["loss"].to_numpy(np.float32)
         found.append(dict(law=law, loss=loss, accuracy=accuracies, evaluated=evaluated))
     return found

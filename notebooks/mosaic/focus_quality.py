@@ -47,7 +47,7 @@ run = Run("mosaic/focus_quality", profile=profile, device=device, seed=seed)
 D = focus.DATASETS
 scale = run.scale(  # cnn, mini: the data sets D_i that each network is trained on
     smoke=dict(cnn=D, mini=(9,), seeds=1, mosaics=32, tests=4, epochs_cnn=2, epochs_mini=1, batch=16, lr=0.02),
-    laptop=dict(cnn=D, mini=(), seeds=2, mosaics=3000, tests=800, epochs_cnn=15, epochs_mini=0, batch=32, lr=0.03),
+    laptop=dict(cnn=D, mini=(), seeds=2, mosaics=3000, tests=800, epochs_cnn=15, epochs_mini=0, batch=16, lr=0.02),
     paper=dict(cnn=D, mini=D, seeds=5, mosaics=10_000, tests=5000, epochs_cnn=200, epochs_mini=70, batch=256, lr=0.01),
 )
 
