@@ -223,8 +223,8 @@ run.figure(
 )
 
 # %% [markdown]
-# One cell of theirs falls out of its row at the third concentration: trained on D1 and tested on D5 it lies ten points
-# below both its neighbours, which look alike. It may be a slip of the pen.
+# One cell of theirs falls out of its row at the third concentration: trained on D1 and tested on D5, it lies far below
+# both its neighbours, which agree. It may be a slip of the pen.
 #
 # The four panels are not alike. At the largest concentration a network does best near its own D*i*, as with fixed
 # focus; at the smallest all rows but the first few look the same, and grow with the column only.
