@@ -399,4 +399,4 @@ run.finish()
 # - Draw the weights anew in every epoch. Does the network of D1 then learn more from its few clear images?
 # - Train at one concentration and test at another (`laws` of the unit). Which trains the best network for all?
 # - Learn D1 at 0.01 with a loss that may leave examples out. Can it tell the images without foreground?
-# - Reduced paper run on two cores: `SCALE="net='cnn' seeds=5 mosaics=5000 tests=1000 epochs_cnn=12 batch=32 lr=0.03"`.
+# - Reduced paper run on two cores: `SCALE="net=cnn mosaics=5000 tests=1000 epochs_cnn=40 batch=32 lr=0.03"`.

@@ -76,7 +76,7 @@ def averages(i):
 pictures = np.stack([averages(i) for i in D], axis=1)
 run.figure(
     "averages",
-    plots.images(dict(zip(("plane", "car", "bird"), pictures, strict=True)), titles=[f"D{i}" for i in D]),
+    plots.images(dict(zip(("plane", "car", "bird"), pictures, strict=True)), titles=[f"D{i}" for i in D], size=0.6),
     caption="One mosaic for each foreground class (rows) averaged with weight i/9 on the foreground (columns D1 to "
     "D9), as the network sees it.",
     n=1,
@@ -377,4 +377,4 @@ run.finish()
 # - Give the foreground 2/9 but the backgrounds unequal weights, one of them 7/9. Is 84 % in reach? Section 3.3 does
 #   this with weights drawn from a Dirichlet distribution.
 # - Scale every average to the contrast of D9 before training. Is the slow start of D1 to D3 one of contrast?
-# - Reduced paper run on two cores: `SCALE="mini=() seeds=5 mosaics=10000 tests=2000 epochs_cnn=20 batch=32 lr=0.03"`.
+# - Reduced paper run on two cores: `SCALE="mini=() tests=2000 epochs_cnn=40 batch=32 lr=0.03"`.
