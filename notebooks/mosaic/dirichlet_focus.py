@@ -74,6 +74,11 @@ position = torch.randint(9, (focus.HALF,), generator=torch.Generator("cpu").manu
 BINS = np.linspace(0, 1, 11)
 
 
+# %% [markdown]
+# The weight of the foreground in each of 10,000 mosaics, and how it is spread over the tenths from 0 to 1.
+
+
+# %%
 def foreground(i, alpha):
     weights = focus.focus_weights(position, i, alpha=alpha, seed=run.first_seed)
     return weights.gather(1, position[:, None])[:, 0].numpy()
@@ -107,6 +112,7 @@ def ahead(alpha, i, draw):
     return dict(law=NAMES[alpha], D=i, draw=draw, share=focus.background_ahead(weights, position))
 
 
+# %%
 overtaken = pd.DataFrame([ahead(alpha, i, draw) for alpha in ALPHAS for i in DRAWN for draw in DRAWS])
 run.figure(
     "background_ahead",
@@ -152,6 +158,7 @@ settings = [
     for s in run.seeds(scale.seeds)
     for alpha, laws, i in trained
 ]
+# %%
 results = run.sweep(network, settings)
 parts = dict(iter(results.groupby("law")))
 accuracies = {law: focus.by_seed(parts[law], "accuracy") for law in LAWS}  # (seeds, 9, 3, 9)
@@ -165,6 +172,7 @@ matrix = {law: focus.as_printed(accuracies[law], own=False) for law in LAWS}
 # %%
 epochs = range(1, len(results["loss"].iloc[0]) + 1)
 losses = {NAMES[law]: unroll(parts[law], "loss", epoch=epochs).rename(columns={"i": "D"}) for law in LAWS}
+# %%
 line = functools.partial(plots.curves, x="epoch", y="loss", hue="D")
 run.figure(
     "losses",
@@ -201,6 +209,7 @@ def reported(law):
     return np.array([[every[c].reported_internal if c in every else np.nan for c in line] for line in cells])
 
 
+# %%
 ours = {NAMES[law]: matrix[law].mean(0) for law in LAWS}
 theirs = {NAMES[law]: reported(law) for law in LAWS}
 
@@ -213,6 +222,9 @@ run.figure(
     caption="Accuracy in percent of every network (rows) on every data set (columns) of the training mosaics, D10: "
     "pure foregrounds of other mosaics; mean over seeds. The authors' numbers in red below ours.",
 )
+
+# %% [markdown]
+# The difference, cell by cell:
 
 # %%
 apart = {t: ours[t] - theirs[t] for t in drawn}
@@ -228,6 +240,9 @@ run.figure(
 #
 # The four panels are not alike. At the largest concentration a network does best near its own D*i*, as with fixed
 # focus; at the smallest all rows but the first few look the same, and grow with the column only.
+
+# %% [markdown]
+# The same rows as curves, on all three kinds of mosaics.
 
 # %%
 answers = unroll(results, "accuracy", on=focus.TESTS, tested=D).rename(columns={"i": "D"})
@@ -260,6 +275,10 @@ def predicted(law, j, fixed_row):
     return np.interp(weight, WEIGHTS, [1 / 3, *fixed_row]).mean()
 
 
+# %% [markdown]
+# Three rows to compare: what was measured, the mean over fixed focus, and the two-point law.
+
+# %%
 nines = {law: accuracies[law][:, -1, 0] for law in LAWS}  # trained on D9, own mosaics: (seeds, 9)
 sources = {
     "measured": lambda law, s, j: nines[law][s, j - 1],
@@ -276,6 +295,8 @@ row = [
     for j in D
 ]
 row = pd.DataFrame(row)
+
+# %%
 line = functools.partial(plots.curves, x="j", y="accuracy", hue="row", share=True)
 run.figure(
     "row_of_d9",
@@ -312,6 +333,7 @@ def distance(one, other):
 
 gaps = {alpha: distance(matrix[alpha], matrix[focus.FIXED]) for alpha in ALPHAS}
 held_out = {alpha: np.abs(accuracies[alpha] - accuracies[focus.FIXED])[:, :, 2].mean((1, 2)) for alpha in ALPHAS}
+# %%
 pairs = distance(matrix[focus.FIXED][1:], matrix[focus.FIXED][:-1])
 yardstick = f"{100 * pairs.mean():.1f} points" if len(pairs) else "not known from one seed"
 print("two seeds at fixed focus:", yardstick)

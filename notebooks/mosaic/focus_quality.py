@@ -73,6 +73,7 @@ def averages(i):
     return (made.permute(0, 2, 3, 1).cpu().numpy() + 1) / 2
 
 
+# %%
 pictures = np.stack([averages(i) for i in D], axis=1)
 run.figure(
     "averages",
@@ -134,6 +135,7 @@ def settings(net):
     ]
 
 
+# %%
 NAMES = {"cnn": "small CNN", "mini": "Mini-Inception"}
 results = pd.concat([run.sweep(network, settings(net), name=net) for net in NAMES if getattr(scale, net)])
 results["design"] = np.where(results["own"], "90k", "10k")
@@ -155,6 +157,7 @@ losses = {
     title: unroll(parts[key], "loss", epoch=range(1, len(parts[key]["loss"].iloc[0]) + 1)).rename(columns={"i": "D"})
     for key, title in titles.items()
 }
+# %%
 line = functools.partial(plots.curves, x="epoch", y="loss", hue="D")
 run.figure(
     "losses",
@@ -168,12 +171,17 @@ run.figure(
 # answers without looking: with little focus it stays there longest. The two designs are the same experiment as far as
 # training goes, and their panels look alike; they differ in the tests only.
 
+# %% [markdown]
+# A curve becomes one number as its mean over the first ten epochs. The lower half of the table is the gain from one
+# D*i* to the next; the document calls those of D3 and D4 large.
+
 # %%
 EARLY = 10  # epochs; the registry's measure of a fast fall
 early = {
     key: focus.by_seed(part.assign(loss=[cell[:EARLY].mean() for cell in part["loss"]]), "loss")
     for key, part in parts.items()
 }
+# %%
 table = pd.DataFrame({titles[key]: early[key].mean(0) for key in titles}, index=[f"D{i}" for i in D])
 table = pd.concat([table, -table.diff().add_prefix("gain, ")], axis=1)
 run.table(
@@ -198,6 +206,7 @@ def reported(net, design):
     return np.array([[section[c].reported_internal if c in section else np.nan for c in line] for line in cells])
 
 
+# %%
 theirs = {titles[key]: reported(*key) for key in titles}
 ours = {titles[key]: matrix[key].mean(0) for key in titles}
 
@@ -211,6 +220,9 @@ run.figure(
     "accuracy on the diagonal.",
 )
 
+# %% [markdown]
+# The difference, cell by cell. The colours show at a glance whether a whole row or column is off, or single cells.
+
 # %%
 run.figure(
     "differences",
@@ -223,6 +235,9 @@ run.figure(
 # fewer steps were made. The shape is the same: a network does well where the focus is like that of its training, worse
 # where it is lower, and one that learnt with little focus does not profit much from a better one.
 
+# %% [markdown]
+# The same rows as curves, now on all three kinds of mosaics.
+
 # %%
 answers = unroll(results, "accuracy", on=focus.TESTS, tested=D).rename(columns={"i": "D"})
 grid = {
@@ -230,6 +245,7 @@ grid = {
     for key, title in titles.items()
     for on in focus.TESTS
 }
+# %%
 line = functools.partial(plots.curves, x="tested", y="accuracy", hue="D", share=True)
 run.figure(
     "transfer",
@@ -255,6 +271,7 @@ CLAIM = section["mosaic.s32.obs1.acc_at_2of9"]
 second = {title: answers.query("net == @key[0] and design == @key[1] and D == 2") for key, title in titles.items()}
 second = {title: part for title, part in second.items() if len(part)}
 told = {f"document: {CLAIM.reported:g} %": CLAIM.reported_internal}
+# %%
 line = functools.partial(plots.curves, x="tested", y="accuracy", hue="on", share=True, reported=told)
 run.figure(
     "two_ninths",
@@ -286,6 +303,7 @@ def off_diagonal(key, test):
     return accuracies[key][:, :, test][:, off]
 
 
+# %%
 lines = {}
 for net in dict.fromkeys(net for net, _ in titles):
     designs = [key for key in titles if key[0] == net]
@@ -294,6 +312,8 @@ for net in dict.fromkeys(net for net, _ in titles):
     lines[NAMES[net], "10k, new minus held-out images"] = off_diagonal(shared, 1) - off_diagonal(shared, 2)
     if len(designs) == 2:
         lines[NAMES[net], "new mosaics, 10k minus 90k"] = off_diagonal(shared, 1) - off_diagonal(designs[1], 1)
+
+# %%
 inflation = pd.DataFrame({key: [np.nanmean(gap)] for key, gap in lines.items()}, index=["mean"]).T
 inflation["mean size"] = [np.nanmean(np.abs(gap)) for gap in lines.values()]
 run.table("inflation", (100 * inflation).round(2), caption="Mean of the off-diagonal differences, in percent points.")
@@ -338,12 +358,17 @@ widgets.explore(view, setting=list(titles.values()), test=focus.TESTS)
 # %% [markdown]
 # ## The claims
 #
-# The statements speak of the document's network, Mini-Inception with shared mosaics (variant "faithful"). The small
-# CNN is entered as a variant of its own.
+# The set-up first.
 
 # %%
 run.claim("mosaic.s32.n_mosaics", len(known.members) + len(three[1].members))
 run.claim("mosaic.s32.n_avg_per_dataset", len(weights[1]))
+
+# %% [markdown]
+# The statements speak of the document's network, Mini-Inception with shared mosaics (variant "faithful"). The small
+# CNN is entered as a variant of its own.
+
+# %%
 complete = [net for net in NAMES if set(getattr(scale, net)) == set(D)]
 for net in complete:
     variant = "faithful" if net == "mini" else net
