@@ -67,7 +67,23 @@ def test_training_lowers_the_error_and_errors_are_those_of_the_pictures():
     settings = torch.tensor([-90.0, 0.0, 33.0])
     table = errors(net, digits.inputs[:5], settings, turns, batch=2)
     assert table.shape == (3, 5)
-    one = scaled(digits.inputs[3:4])
-    with torch.no_grad():
-        drawn = net(one, turns.code(settings[2:]))
-    torch.testing.assert_close(table[2, 3], (drawn - turns.apply(one, settings[2:])).square().mean())
+    images = scaled(digits.inputs[:5])
+    for row, setting in zip(table, settings, strict=True):
+        told = setting.expand(5)
+        with torch.no_grad():
+            expected = (net(images, turns.code(told)) - turns.apply(images, told)).square().mean((1, 2, 3))
+        torch.testing.assert_close(row, expected)
+
+
+def test_errors_measure_what_they_are_given():
+    digits, turns = data.mnist("test"), Turns()
+    net = PosedAutoencoder(seed=0, encoder_maps=(2, 2), decoder_maps=(2, 2), dense=4)
+
+    def ink(net, upright, poses):
+        """Ink of a turned image, and the angle."""
+        return lambda told: torch.stack([(poses.apply(upright, told) + 1).sum((1, 2, 3)), told], 1)
+
+    found = errors(net, digits.inputs[:5], torch.tensor([0.0, 180.0]), turns, measure=ink, batch=2)
+    assert found.shape == (2, 5, 2) and found[:, :, 1].tolist() == [[0.0] * 5, [180.0] * 5]
+    expected = (scaled(digits.inputs[:5]) + 1).sum((1, 2, 3))
+    torch.testing.assert_close(found[:, :, 0], expected.expand(2, 5), atol=0.05, rtol=0)

@@ -133,6 +133,8 @@ def test_what_is_tested():
     assert (result["p_in34"], result["p_inv"]) == pytest.approx((0.5, 0.5))  # every 3 one way round, every 4 the other
     assert result["p_test"] == pytest.approx(1 / 3)
     assert result["by_angle"].shape == (2, 24) and result["others_by_angle"].tolist() == [0, 0, 0, 0]
+    np.testing.assert_allclose(result["recall"][[0, 3, 4]], [0, 1, 0])  # within 45 degrees all are taken for a 3
+    assert np.isnan(np.delete(result["recall"], [0, 3, 4])).all()
     np.testing.assert_allclose(result["taken_for"][:, 4], 1)
     assert result["p_in34_var"] == pytest.approx(0, abs=1e-12)
     assert rec.cut_off(0) == 45 and rec.cut_off(1) == 180

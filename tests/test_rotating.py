@@ -204,6 +204,15 @@ def test_a_perfect_drawing_is_read_as_the_expected_image():
     assert drawn[1].diagonal().sum() > 30  # after a quarter turn and back the reader knows most digits
 
 
+def test_distances_are_those_of_images_from_mean_images():
+    labels = torch.arange(10).repeat_interleave(2)
+    levels = (torch.arange(20) * 10).to(torch.uint8)[:, None, None, None].expand(20, 1, 2, 2)
+    examples = data.Images(levels, labels)  # the mean of digit d is 20 d + 5
+    found = identity.distances(data.Images(levels[::2], labels[::2]), examples)
+    expected = ((20.0 * np.arange(10)[:, None] - (20.0 * np.arange(10) + 5)) / 127.5) ** 2
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_the_nearest_image_seen_is_the_image_itself_where_it_may_be_seen():
     examples = data.Images(data.mnist("train").inputs[:200], data.mnist("train").labels[:200])
     fours = (examples.labels == 4).nonzero().flatten()
@@ -262,5 +271,10 @@ def test_curves_by_pose_show_means_intervals_of_the_bold_and_what_is_reported():
     figure = plots.by_pose(table, "angle", "error", hue="digit", bold=(4,), trained=(-45, 45), reported="told")
     lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
     assert lines["3"] == [2.5, 4.5] and lines["4"] == [3.5, 5.5] and lines["reported"] == [7.0, 7.0]
-    assert len(figure.axes[0].collections) == 1  # one band, round the bold line
+    (band,) = figure.axes[0].collections  # round the bold line
+    assert band.get_paths()[0].vertices[:, 1].min() < -2  # twelve standard errors of two replicates
+    plt.close(figure)
+    figure = plots.by_pose(table, "angle", "error", hue="digit", bold=(4,), floor=0.0)
+    heights = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.min() == 0 and heights.max() > 11
     plt.close(figure)

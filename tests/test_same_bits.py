@@ -61,6 +61,17 @@ net = models.MLP((3, 64, 128, 3), seed=5).double()
 examples = (average, points.labels[mosaics.foreground])
 history = training.fit(net, examples, lr=0.01, momentum=0.9, weight_decay=1e-4, **common)
 tell("mlp", *net.parameters(), torch.tensor(history["loss"].to_numpy()))
+from companion.invariance import follow_ups, identity, poses, shifting
+digits = grey[:9, :, 2:30, 2:30]
+small = dict(seed=5, encoder_maps=(2, 4), decoder_maps=(4, 2), dense=16)
+net, reader = models.PosedAutoencoder(**small, canvas=68), models.LeNet5(seed=5, coding="[0,1]", border=2)
+tell("looks", *shifting.looked_at(net, digits, shifting.along_diagonal((-20, 7)), poses.Shifts(), reader, batch=4))
+net, angles = models.PosedAutoencoder(**small), torch.tensor([-90.0, 33.0])
+tell("errors", poses.errors(net, digits, angles, poses.Turns(), batch=4))
+tell("read", *identity.readings(net, reader, follow_ups.Images(digits, labels[:9]), angles, poses.Turns()))
+for name in ("ae_z10", "hn_comp_conv", "hn_comp_basic", "gc_cont_s49"):
+    found = follow_ups.study(name, seed=1, width=1 / 32, side=8, steps=2, batch=4, tests=2, every=20)
+    tell(name, *(torch.from_numpy(found[key]) for key in ("errors", "drawn")))
 """
 
 

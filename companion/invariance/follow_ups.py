@@ -20,7 +20,17 @@ from companion.data.images import Images, mnist
 from companion.invariance.adversarial import fit_adversarial, uprights
 from companion.invariance.curves import mean_by_digit
 from companion.invariance.other_poses import AffineMaps, SteppedTurns
-from companion.invariance.poses import Poses, Shifts, Turns, errors, pairs, reconstruction_loss, scaled
+from companion.invariance.poses import (
+    AtPose,
+    Poses,
+    Shifts,
+    Turns,
+    drawing_error,
+    errors,
+    pairs,
+    reconstruction_loss,
+    scaled,
+)
 from companion.models.autoencoders import PosedAutoencoder
 from companion.models.critic import Critic
 from companion.models.generative_capsules import GenerativeCapsules
@@ -229,8 +239,9 @@ def study(
     if design.moves == "maps":
         return result | _mapped(net, digits, design.poses, seed=seed)
     table = settings_of(design.moves, every)
-    measure = undo_errors if design.undo else partial(errors, batch=BATCH)
-    found = mean_by_digit(measure(net, digits.inputs, table, design.poses), digits.labels)
+    measure = restoring_error if design.undo else drawing_error
+    every_image = errors(net, digits.inputs, table, design.poses, measure=measure, batch=BATCH)
+    found = mean_by_digit(every_image, digits.labels)
     pictures = _pictures(net, shown, settings_of(design.moves), design)
     return result | dict(errors=found.astype(np.float32), drawn=pictures)
 
@@ -261,41 +272,17 @@ def first_of_each(digits: Images, n: int | None) -> Images:
     return Images(digits.inputs[places], digits.labels[places])
 
 
-@torch.no_grad()
-def undo_errors(net: nn.Module, inputs: torch.Tensor, settings: torch.Tensor, poses: Poses) -> torch.Tensor:
-    """Return the mean squared error per pixel of every upright image as `net` restores it from every pose.
+def restoring_error(net: nn.Module, upright: torch.Tensor, poses: Poses) -> AtPose:
+    """Return the mean squared error per pixel of upright images (N, 1, H, W) as `net` restores them, pose by pose.
 
-    Parameters
-    ----------
-    net : nn.Module
-        Maps posed images, and no pose, to upright ones; in evaluation mode afterwards.
-    inputs : Tensor, shape (N, 1, 28, 28)
-        Stored bytes, upright.
-    settings : Tensor, shape (P,)
-        The poses.
-    poses : Poses
-        What the settings mean.
-
-    Returns
-    -------
-    Tensor, shape (P, N)
-        On the CPU.
+    `net` maps posed images, and no pose, to upright ones.
     """
-    device = next(net.parameters()).device
-    net.eval()
-    chunks = []
-    for chunk in inputs.split(BATCH):
-        upright = scaled(chunk.to(device))
-        restored = [_restored(net, upright, one, poses) for one in settings]
-        chunks.append(torch.stack([(drawn - upright).square().mean((1, 2, 3)) for drawn in restored]))
-    return torch.cat(chunks, 1).cpu()
+    return lambda given: (_restored(net, upright, given, poses) - upright).square().mean((1, 2, 3))
 
 
-def _restored(net: nn.Module, upright: torch.Tensor, setting: torch.Tensor, poses: Poses) -> torch.Tensor:
-    """Return what `net` makes of upright images that were put into a pose."""
-    return net(
-        poses.apply(upright, setting.to(upright.device).expand(len(upright))), upright.new_empty(len(upright), 0)
-    )
+def _restored(net: nn.Module, upright: torch.Tensor, given: torch.Tensor, poses: Poses) -> torch.Tensor:
+    """Return what `net` makes of upright images that were put into a pose each."""
+    return net(poses.apply(upright, given), upright.new_empty(len(upright), 0))
 
 
 def _undoing(draw: Callable[..., tuple[torch.Tensor, ...]]) -> Callable[..., tuple[torch.Tensor, ...]]:
@@ -332,9 +319,7 @@ def _pictures(net: nn.Module, inputs: torch.Tensor, settings: torch.Tensor, desi
     rows = []
     for setting in settings.to(device):
         one = setting.expand(len(upright), *setting.shape)
-        rows.append(
-            _restored(net, upright, setting, design.poses) if design.undo else net(upright, design.poses.code(one))
-        )
+        rows.append(_restored(net, upright, one, design.poses) if design.undo else net(upright, design.poses.code(one)))
     return in_bytes(torch.stack(rows, 1)[:, :, 0])
 
 

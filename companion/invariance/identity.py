@@ -94,6 +94,28 @@ def readings(
     return drawn, expected
 
 
+def distances(digits: Images, examples: Images) -> np.ndarray:
+    """Return how far images of each digit are from the mean image of each other one.
+
+    Parameters
+    ----------
+    digits, examples : Images
+        Stored bytes (N, 1, H, W) and labels: images, and those whose means they are compared with. Every digit needs
+        some of both.
+
+    Returns
+    -------
+    array, shape (10, 10)
+        Mean over the images of a digit (first axis) of the squared distance per pixel, with pixels in [-1, 1], from the
+        mean example of a digit (second axis).
+    """
+    images, means = (
+        [scaled(some.inputs[some.labels == digit]).flatten(1) for digit in range(DIGITS)] for some in (digits, examples)
+    )
+    means = torch.stack([part.mean(0) for part in means])
+    return torch.stack([torch.cdist(part, means).square().mean(0) / means.shape[1] for part in images]).cpu().numpy()
+
+
 class Nearest(NamedTuple):
     """What was seen in training beside drawings of N images at one angle.
 

@@ -104,6 +104,10 @@ class Shifts:
         return windows[torch.arange(len(images), device=images.device), :, corner[:, 0], corner[:, 1]]
 
 
+AtPose = Callable[[torch.Tensor], torch.Tensor]  # maps a pose for each of N images to (N,) numbers, or (N, K)
+Measure = Callable[[nn.Module, torch.Tensor, Poses], AtPose]  # of a network and a batch of upright images in [-1, 1]
+
+
 def scaled(images: torch.Tensor) -> torch.Tensor:
     """Return stored bytes as floats in [-1, 1]."""
     return images.float() / 127.5 - 1
@@ -145,44 +149,60 @@ def reconstruction_loss(
     return (net(upright, codes) - targets).square().mean()
 
 
+def drawing_error(net: nn.Module, upright: torch.Tensor, poses: Poses) -> AtPose:
+    """Return the mean squared error per pixel of what `net` draws of upright images (N, 1, H, W), pose by pose.
+
+    `net` has methods ``encode(images)`` and ``decode(code, pose)``. An image is encoded once, as the authors do.
+    """
+    codes = net.encode(upright)
+
+    def at(told: torch.Tensor) -> torch.Tensor:
+        return (net.decode(codes, poses.code(told)) - poses.apply(upright, told)).square().mean((1, 2, 3))
+
+    return at
+
+
 @torch.no_grad()
 def errors(
-    net: nn.Module, inputs: torch.Tensor, settings: torch.Tensor, poses: Poses, *, batch: int = 1000
+    net: nn.Module,
+    inputs: torch.Tensor,
+    settings: torch.Tensor,
+    poses: Poses,
+    *,
+    measure: Measure = drawing_error,
+    batch: int = 1000,
 ) -> torch.Tensor:
-    """Return the mean squared error per pixel of every image in every pose.
+    """Return the error, or what else is measured, of every image in every pose.
 
     Parameters
     ----------
     net : nn.Module
-        With methods ``encode(images)`` and ``decode(code, pose)``; in evaluation mode afterwards. An image is encoded
-        once, as the authors do.
-    inputs : Tensor, shape (N, 1, 28, 28)
-        Stored bytes.
+        In evaluation mode afterwards.
+    inputs : Tensor, shape (N, 1, H, W)
+        Stored bytes, upright.
     settings : Tensor, shape (P,) or (P, 2)
         The poses.
     poses : Poses
         What the settings mean.
+    measure : callable
+        Maps the network, a batch of upright images and `poses` to what measures that batch in one pose; by default the
+        mean squared error per pixel of what is drawn.
     batch : int
         Images at a time.
 
     Returns
     -------
-    Tensor, shape (P, N)
+    Tensor, shape (P, N) or, where several numbers are measured of an image, (P, N, K)
         On the CPU.
     """
     device = next(net.parameters()).device
     net.eval()
-    rows = []
+    chunks = []
     for chunk in inputs.split(batch):
-        upright = scaled(chunk.to(device))
-        code = net.encode(upright)
-        column = []
-        for setting in settings.to(device):
-            one = setting.expand(len(upright), *setting.shape)
-            drawn = net.decode(code, poses.code(one))
-            column.append((drawn - poses.apply(upright, one)).square().mean((1, 2, 3)))
-        rows.append(torch.stack(column))
-    return torch.cat(rows, 1).cpu()
+        at = measure(net, scaled(chunk.to(device)), poses)
+        rows = [at(setting.expand(len(chunk), *setting.shape)) for setting in settings.to(device)]
+        chunks.append(torch.stack(rows))
+    return torch.cat(chunks, 1).cpu()
 
 
 def _half_open(ends: tuple[int, int]) -> tuple[float, float]:

@@ -263,7 +263,8 @@ def tested(
     -------
     dict
         Shares p_test, p_in34, p_out, p_inv; p_out_slip and p_inv_slip, with the last 72 images in the trained range;
-        for each its variance over re-rotations, ``..._var``. by_angle (2, A): accuracy on 3 and on 4 at each step;
+        for each its variance over re-rotations, ``..._var``. recall (8,): the share of each class that is recognised at
+        the angles of training, NaN for a class without an image. by_angle (2, A): accuracy on 3 and on 4 at each step;
         others_by_angle (B,); taken_for (2, 8): what 3 and 4 are taken for upside down, as shares.
     """
     all_held, all_others = parted(digits)
@@ -271,7 +272,8 @@ def tested(
     others = circle(net, thinned(all_others, every), other_step, batch=batch)
     trained, outside, inverted = (chances(held, one) for one in ranges)
     left = round(LEFTOVER / every)
-    measured = {"p_test": rerotated(torch.cat([trained, chances(others, ALL_ANGLES)]), len(digits.labels))}
+    as_trained, labels = torch.cat([trained, chances(others, ALL_ANGLES)]), torch.cat([held.labels, others.labels])
+    measured = {"p_test": rerotated(as_trained, len(digits.labels))}
     for name, chance in {
         "p_in34": trained,
         "p_out": outside,
@@ -287,6 +289,7 @@ def tested(
     return {
         **{name: one.mean for name, one in measured.items()},
         **{f"{name}_var": one.variance for name, one in measured.items()},
+        "recall": torch.stack([as_trained[labels == one].mean() for one in range(CLASSES)]).float().numpy(),
         "by_angle": by_angle.float().numpy(),
         "others_by_angle": others.right.mean(1).float().numpy(),
         "taken_for": taken.float().numpy(),

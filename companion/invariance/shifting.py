@@ -7,13 +7,14 @@ pixels (down, right); what is drawn is a canvas with the image in its middle at 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from companion.invariance.poses import Shifts, scaled
+from companion.invariance.poses import AtPose, Shifts, errors, scaled
 
 DIAGONAL = tuple(range(-20, 20, 2))  # the authors evaluate at these shifts, down and right alike
 FAINT = 0.1  # share of full ink that counts as background when ink is located
@@ -73,7 +74,6 @@ def centroids(ink: torch.Tensor) -> torch.Tensor:
     return torch.stack([down, right], 1) / total[:, None]
 
 
-@torch.no_grad()
 def looked_at(
     net: nn.Module, inputs: torch.Tensor, settings: torch.Tensor, shifts: Shifts, reader: nn.Module, *, batch: int = 500
 ) -> Seen:
@@ -86,7 +86,7 @@ def looked_at(
     inputs : Tensor, shape (N, 1, 28, 28)
         Stored bytes.
     settings : Tensor, shape (P, 2)
-        Shifts, on the CPU.
+        Shifts.
     shifts : Shifts
         Of the same canvas.
     reader : nn.Module
@@ -94,27 +94,27 @@ def looked_at(
     batch : int
         Images at a time.
     """
-    device = next(net.parameters()).device
-    net.eval()
-    columns = []
-    for chunk in inputs.split(batch):
-        upright = scaled(chunk.to(device))
-        codes = net.encode(upright)
-        rows = []
-        for setting in settings:
-            told = setting.to(device).expand(len(upright), 2)
-            drawn, expected = net.decode(codes, shifts.code(told)), shifts.apply(upright, told)
-            ink, wanted = inked(drawn), inked(expected)
-            rows.append(
-                (
-                    (drawn - expected).square().mean((1, 2, 3)),
-                    (centroids(ink) - centroids(wanted)).norm(dim=1),
-                    ink.sum((1, 2, 3)) / wanted.sum((1, 2, 3)),
-                    reader(cropped((drawn + 1) / 2, setting, shifts.margin)).argmax(1),
-                )
-            )
-        columns.append([torch.stack(part) for part in zip(*rows, strict=True)])
-    return Seen(*(torch.cat(part, 1).cpu() for part in zip(*columns, strict=True)))
+    found = errors(net, inputs, settings, shifts, measure=partial(_looks, reader=reader), batch=batch)
+    error, offset, ink, read = found.unbind(2)
+    return Seen(error, offset, ink, read.long())
+
+
+def _looks(net: nn.Module, upright: torch.Tensor, shifts: Shifts, *, reader: nn.Module) -> AtPose:
+    """Return what measures drawings of upright images at one shift: (N, 4), the fields of `Seen`."""
+    codes = net.encode(upright)
+
+    def at(told: torch.Tensor) -> torch.Tensor:
+        drawn, expected = net.decode(codes, shifts.code(told)), shifts.apply(upright, told)
+        ink, wanted = inked(drawn), inked(expected)
+        found = (
+            (drawn - expected).square().mean((1, 2, 3)),
+            (centroids(ink) - centroids(wanted)).norm(dim=1),
+            ink.sum((1, 2, 3)) / wanted.sum((1, 2, 3)),
+            reader(cropped((drawn + 1) / 2, told[0], shifts.margin)).argmax(1),
+        )
+        return torch.stack([one.float() for one in found], 1)
+
+    return at
 
 
 def columns(

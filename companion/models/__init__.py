@@ -1,6 +1,8 @@
 """Model families, one file each."""
 
 from companion.models.attention import MosaicAttention, PatchLeNet
+from companion.models.attention_layers import LayerAttention, classifier_size, matched_hidden
+from companion.models.attention_planar import PlanarAttention
 from companion.models.autoencoders import PosedAutoencoder
 from companion.models.capsules import CapsNet
 from companion.models.channels import Standardised
@@ -41,6 +43,7 @@ __all__ = [
     "GraphCNN",
     "JointReason",
     "LargeDigitCNN",
+    "LayerAttention",
     "LeNet5",
     "MatrixCapsNet",
     "MiniInception",
@@ -48,6 +51,7 @@ __all__ = [
     "PatchLeNet",
     "PixelMatrix",
     "Pixels",
+    "PlanarAttention",
     "PosedAutoencoder",
     "Readdressed",
     "RotationCNN",
@@ -57,9 +61,11 @@ __all__ = [
     "Standardised",
     "Tower",
     "WideCifarCNN",
+    "classifier_size",
     "flip_first_layer",
     "glorot_start",
     "layer_table",
+    "matched_hidden",
     "recos_lenet5",
     "uniform_start",
 ]

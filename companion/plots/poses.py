@@ -33,6 +33,7 @@ def by_pose(
     ticks: Sequence[float] = (),
     reported: str = "",
     share: bool = False,
+    floor: float | None = None,
     xlabel: str = "",
     ylabel: str = "",
     title: str = "",
@@ -52,6 +53,8 @@ def by_pose(
         Column with what the paper reports, NaN where it reports nothing: red points.
     share : bool
         Show y as percent.
+    floor : float, optional
+        The least value that y can take: intervals, which may reach below with few replicates, are cut there.
     """
     figure, ax = panel(ax, (5.6, 3.2))
     groups = list(table.groupby(hue, sort=False))
@@ -68,6 +71,7 @@ def by_pose(
             low, high = line["low"], line["high"]
             if share:
                 low, high = within_shares(low, high, line["mean"])
+            low = low.clip(lower=floor)
             ax.fill_between(line[x], low, high, color=colour, alpha=0.18, lw=0)
     if reported:
         told = table.dropna(subset=[reported]).drop_duplicates([x, hue])

@@ -51,7 +51,7 @@ scale = run.scale(
                looks=2, followed=50, step=45.0, other_step=90.0, drawing_step=90.0, every=100, chunk=100, seeds=2),
     laptop=dict(maps=16, types=4, hidden=(256, 512), batch=25, steps=2_500, epoch=125, rate=2e-3,
                 width=0.25, cnn_batch=32, cnn_steps=2_000, cnn_rate=1e-3, cnn_decay=500, momentum=0.02,
-                looks=20, followed=500, step=15.0, other_step=45.0, drawing_step=15.0, every=10, chunk=200, seeds=4),
+                looks=20, followed=500, step=15.0, other_step=45.0, drawing_step=15.0, every=10, chunk=50, seeds=4),
     paper=dict(maps=256, types=32, hidden=(512, 1024), batch=100, steps=28_860, epoch=481, rate=1e-3,
                width=1.0, cnn_batch=128, cnn_steps=112_800, cnn_rate=1e-4, cnn_decay=10_000, momentum=0.002,
                looks=60, followed=8_000, step=1.0, other_step=5.0, drawing_step=5.0, every=1, chunk=500, seeds=5),

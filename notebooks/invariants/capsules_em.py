@@ -56,7 +56,7 @@ scale = run.scale(
                start_images=2, spreads=(1.0, 0.2)),
     laptop=dict(maps=16, types=4, hidden=(256, 512), batch=25, steps=2_500, epoch=125, rate=2e-3,
                 width=0.25, cnn_batch=32, cnn_steps=2_000, cnn_rate=1e-3, cnn_decay=500, momentum=0.02,
-                looks=20, followed=500, step=15.0, other_step=45.0, drawing_step=15.0, every=10, chunk=200, seeds=4,
+                looks=20, followed=500, step=15.0, other_step=45.0, drawing_step=15.0, every=10, chunk=50, seeds=4,
                 em_maps=32, em_types=(2, 4, 4), em_hidden=(128, 256), em_batch=25, em_steps=4_000, em_epoch=200,
                 em_rate=2e-3, decay=0.99, spread=0.3, em_looks=14, em_seeds=1, plain_seeds=0,
                 start_images=8, spreads=(1.0, 0.8, 0.6, 0.4, 0.3, 0.2)),

@@ -50,7 +50,7 @@ run = Run("invariants/rotated_digits", profile=profile, device=device, seed=seed
 scale = run.scale(
     smoke=dict(width=0.125, steps=100, rate=1e-3, momentum=0.1, step=45.0, other_step=90.0, every=24, seeds=2,
                others=("dropout_bn_02",), other_seeds=1, pooling=(), ablation_seeds=1),
-    laptop=dict(width=0.25, steps=1_000, rate=1e-3, momentum=0.02, step=5.0, other_step=30.0, every=4, seeds=3,
+    laptop=dict(width=0.25, steps=800, rate=1e-3, momentum=0.02, step=5.0, other_step=30.0, every=4, seeds=3,
                 others=("dropout_bn_02",), other_seeds=2, pooling=(), ablation_seeds=2),
     paper=dict(width=1.0, steps=112_800, rate=1e-4, momentum=0.002, step=1.0, other_step=5.0, every=1, seeds=5,
                others=("regular_01", "regular_02", "dropout_00", "dropout_01", "dropout_bn_01", "dropout_bn_02"),
@@ -171,6 +171,7 @@ points = [(name, ABLATIONS.get(name, AS_CODED | dict(row=name)) | dict(seed=one)
 everything = run.sweep(network, [point for _, point in points])
 everything.insert(0, "network", [name for name, _ in points])
 table = everything[~everything.network.isin(ABLATIONS)]  # the published rows, as coded
+FEWEST = table.network.value_counts().min()  # networks of a row; the baseline and the best have more
 
 
 def trained(*names):
@@ -187,7 +188,8 @@ def trained(*names):
 opening = trained("regular_00", "all digits held back").melt("network", ["upright", "quarter"], "turned by", "accuracy")
 opening["turned by"] = opening["turned by"].replace({"upright": "0°", "quarter": "90°"})
 figure = plots.strip(opening, "network", "accuracy", hue="turned by", share=True, xlabel="")
-run.figure("opening", figure, caption="Accuracy on all eight digits upright and a quarter turn to the left.")
+told = "Accuracy on all eight digits upright and a quarter turn to the left."
+run.figure("opening", figure, caption=told, n=min(scale.seeds, scale.ablation_seeds))
 
 # %% [markdown]
 # Trained within ±45° only, the network loses most digits at a quarter turn. Where six digits were seen all the way
@@ -214,7 +216,7 @@ run.table("accuracies", compared[kept], caption="The four accuracies (shares): r
 every = table.melt(["network", "seed"], ["p_test", "p_out", "p_inv"], "quantity", "accuracy")
 every["quantity"] = every["quantity"].str.replace("p_", "P_")
 figure = plots.strip(every, "quantity", "accuracy", hue="network", share=True, xlabel="")
-run.figure("accuracies", figure, caption="P_test, P_out and P_inv of every trained network.")
+run.figure("accuracies", figure, caption="P_test, P_out and P_inv of every trained network.", n=FEWEST)
 
 # %%
 parts = {name.replace("p_", "P_"): compared[compared.quantity == name] for name in ("p_out", "p_inv")}
@@ -222,7 +224,8 @@ draw_row = functools.partial(plots.intervals, label="network", middle="mean", re
 figure = plots.panels(
     parts, draw_row, across=2, size=(3.0, 0.35 * table.network.nunique() + 1.0), xlabel="accuracy (share)"
 )
-run.figure("outside", figure, caption="P_out and P_inv by network with intervals; red, as reported.")
+told = "P_out and P_inv by network with intervals (n of each in the table above); red, as reported."
+run.figure("outside", figure, caption=told, n=FEWEST)
 
 # %% [markdown]
 # Angles as in training, outside, upside down. The grey line is zero; chance would be an eighth. Upside down they all
@@ -306,9 +309,35 @@ losses = trained(*names).assign(loss=lambda rows: rows.network.map(names))
 parts = {name.replace("p_", "P_"): losses.assign(accuracy=losses[name]) for name in ("p_test", "p_out", "p_inv")}
 figure = plots.panels(parts, functools.partial(plots.strip, x="row", y="accuracy", hue="loss", share=True), across=3,
                       size=(2.5, 2.5), ylabel="accuracy")  # fmt: skip
-run.figure("losses", figure, caption="P_test, P_out and P_inv with the scripts' double softmax and with one softmax.")
+told = "P_test, P_out and P_inv with the scripts' double softmax and with one softmax, "
+told += f"of {scale.seeds} and of {scale.ablation_seeds} seeds."
+run.figure("losses", figure, caption=told, n=min(scale.seeds, scale.ablation_seeds))
 
 # %% [markdown]
+# Each class has about an eighth of the test images. Where two networks are an eighth apart in P_test, one of them may
+# miss a class altogether. So, for every network without norm and dropout: what share of each class is recognised at the
+# angles of training? Those with two softmaxes and linear scores tell the softmax's part from that of the rectifier.
+
+# %%
+names = {"regular_00": "as coded", "neither": "two softmaxes, linear", "regular_00, one softmax": "one softmax, linear"}
+bare = everything.set_index("network").loc[list(names)]
+who = [f"{names[name]}, seed {one}" for name, one in bare.seed.items()]
+figure = plots.matrices({"recognised": np.stack(bare.recall)}, rows=who, columns=CLASSES, xlabel="digit")
+told = "Share of each digit that is recognised at the angles of training, network by network."
+run.figure("recall", figure, caption=told, n=1)
+
+# %%
+usual = everything[everything.held_back == "3 and 4"]
+given_up = usual.assign(lost=[(one < 0.01).any() for one in usual.recall])
+given_up.groupby("network", sort=False).lost.agg(networks="size", with_a_class_given_up="sum")
+
+# %% [markdown]
+# A cell near zero is a class that this network never answers: it was given up in training. Which lines have one, those
+# with two softmaxes or those with one? Through two softmaxes gradients are small, not only where a network is not yet
+# sure but also where it is sure and wrong; a class that is lost early may then not come back in the time there is. With
+# one softmax the gradient is the greater the more wrong the answer. The table counts such networks, those with norm or
+# dropout as well.
+#
 # Does either way of regularising the network help by itself?
 
 # %%
@@ -316,15 +345,17 @@ CELLS = ["neither", "norm only", "dropout only", "dropout_bn_00"]
 means = everything.groupby("network")[METRICS].mean().reindex(CELLS)
 parts = {name.replace("p_", "P_"): means[name].to_numpy().reshape(2, 2) for name in ("p_test", "p_out", "p_inv")}
 figure = plots.matrices(parts, rows=["no dropout", "dropout"], columns=["no norm", "norm"], places=1, cell=(0.95, 0.55))
-run.figure("norm_and_dropout", figure, caption="P_test, P_out and P_inv (percent) with and without norm and dropout.",
-           n=scale.ablation_seeds)  # fmt: skip
+neither, *_, both = everything.groupby("network").size()[CELLS]
+told = "P_test, P_out and P_inv (percent) with and without norm and dropout. "
+told += f"The cell with both is the published row, of {both} seeds; the other three have {neither}."
+run.figure("norm_and_dropout", figure, caption=told, n=min(neither, both))
+
+# %%
+Markdown(told)
 
 # %% [markdown]
-# P_test differs from cell to cell, and with the loss: through two softmaxes gradients are small, not only where a
-# network is not yet sure but also where it is sure and wrong. A network can then give up a class altogether: where the
-# points of `regular_00` as coded lie apart by an eighth, some never answer one of the digits. P_inv stays below chance
-# in all of them. Nothing here turns the failure around, and the quirks of the code are not its cause. (The cell with
-# both is the published row and may have more seeds than the other three.)
+# P_test differs from cell to cell, and with the loss. P_inv stays below chance in all of them. Nothing here turns the
+# failure around, and the quirks of the code are not its cause.
 
 # %% [markdown]
 # ## Longer training
@@ -379,7 +410,8 @@ slip["evaluation"] = slip["evaluation"].replace({"p_inv": "clean", "p_inv_slip":
 marks = {row: as_reported(row, "p_inv").reported_internal for row in MAIN}
 figure = plots.strip(slip, "network", "P_inv", hue="evaluation", xlabel="", share=True,
                      reported={f"{row}, reported": one for row, one in marks.items()})  # fmt: skip
-run.figure("slip", figure, caption="P_inv of our networks, clean and with the last 72 images in the trained range.")
+told = "P_inv of our networks, clean and with the last 72 images in the trained range."
+run.figure("slip", figure, caption=told, n=FEWEST)
 
 # %%
 ours = []

@@ -130,8 +130,15 @@ def of(table, *names):
     return {name: table[table["model"] == name] for name in names}
 
 
-figure = plots.panels(of(by_angle, VANILLA, CODED), ten_lines, size=(3.0, 2.7), across=2, **PER_PIXEL)
-run.figure("angle", figure, caption="Test error against angle, one line per digit, '4' and '9' bold with intervals.")
+def both(table):
+    """The parts of the two published models, with the number of networks in their titles."""
+    return {f"{name}, n = {SEEDS[name]}": part for name, part in of(table, VANILLA, CODED).items()}
+
+
+LEAST = min(SEEDS[VANILLA], SEEDS[CODED])
+figure = plots.panels(both(by_angle), ten_lines, size=(3.0, 2.7), across=2, **PER_PIXEL)
+told = "Test error against angle, one line per digit, '4' and '9' bold with intervals."
+run.figure("angle", figure, caption=told, n=LEAST)
 
 # %% [markdown]
 # Eight thin lines run flat: a digit that was seen all the way round costs the same at every angle. The two bold ones
@@ -149,9 +156,9 @@ run.figure("angle", figure, caption="Test error against angle, one line per digi
 plain = by_angle[~by_angle["digit"].isin(rotating.HELD_BACK)].groupby(["model", "seed", "angle"], as_index=False)
 plain = plain["curve"].mean().assign(target="turned once")
 detour = tables.unroll(networks[["model", "seed", "detour"]], "detour", angle=DEGREES)
-both = pd.concat([plain, detour.rename(columns={"detour": "curve"}).assign(target="by a detour")])
-figure = plots.by_pose(both[both["model"] == VANILLA], "angle", "curve", hue="target", bold=both["target"].unique(),
-                       ticks=range(-180, 181, 45), **PER_PIXEL)  # fmt: skip
+targets = pd.concat([plain, detour.rename(columns={"detour": "curve"}).assign(target="by a detour")])
+figure = plots.by_pose(targets[targets["model"] == VANILLA], "angle", "curve", hue="target",
+                       bold=targets["target"].unique(), ticks=range(-180, 181, 45), **PER_PIXEL)  # fmt: skip
 run.figure("peaks", figure, caption="The same drawings of eight digits against targets turned once and by a detour.")
 
 # %% [markdown]
@@ -186,8 +193,9 @@ three["reported"] = [
 # %%
 draw = functools.partial(plots.by_pose, x="angle", y="curve", hue="shown", bold=NAMES.values(), trained=(-45, 45),
                          ticks=TICKS, reported="reported")  # fmt: skip
-figure = plots.panels(of(three, VANILLA, CODED), draw, size=(2.9, 2.6), across=2, **PER_PIXEL)
-run.figure("masked", figure, caption="Error of '4', '9' and the others without sharp targets; red: the score files.")
+figure = plots.panels(both(three), draw, size=(2.9, 2.6), across=2, **PER_PIXEL)
+told = "Error of '4', '9' and the others without sharp targets; red: the score files."
+run.figure("masked", figure, caption=told, n=LEAST)
 
 # %% [markdown]
 # Red points are the authors' final errors (one network of each model; means of both signs). A shorter training of a
@@ -244,8 +252,10 @@ at_trained = scores.assign(error=scores["all"].where(~scores["digit"].isin(["d4"
 at_trained = at_trained[at_trained["digit"] != "o8"].groupby(["model", "seed"], as_index=False)["error"].mean()
 order = {model: place for place, model in enumerate(rotating.VARIANTS)}
 at_trained = at_trained.sort_values("model", key=lambda names: names.map(order), kind="stable")
-figure = plots.strip(at_trained, "model", "error", ylabel="error at trained angles", width=7.2)
-run.figure("models", figure, caption="Test error at trained angles, mean of the ten digits.")
+labelled = at_trained.assign(label=[f"{model}\nn = {SEEDS[model]}" for model in at_trained["model"]])
+figure = plots.strip(labelled, "label", "error", ylabel="error at trained angles", width=7.2)
+told = "Test error at trained angles, mean of the ten digits, by model; n below each."
+run.figure("models", figure, caption=told, n=min(SEEDS.values()))
 
 # %% [markdown]
 # *Vanilla, mirrored* and *adversarial* have the same decoder: the step between them is what the critic costs. The step
@@ -275,13 +285,12 @@ slope.round(3)
 # %% [markdown]
 # ## What is drawn
 #
-# The article's pictures: test digits 3, 5, 4 and 9 at 20 angles; the first images of the test set, so that every run
-# shows the same ones.
+# The article's pictures: test digits 3, 5, 4 and 9 at 20 angles; the first image of each in the test set, so that every
+# run shows the same ones. (Others can be turned by hand at the end.)
 
 # %%
 tests = data.mnist("test")
 WANTED = {number: rotating.turned(rotating.firsts(tests, scale.pictures)[number]) for number in rotating.GRID}
-FEW = min(scale.pictures, 2)
 
 
 def answers(number, image, names):
@@ -291,12 +300,9 @@ def answers(number, image, names):
 
 
 # %%
-sheets = {
-    f"'{number}'": np.stack([row for image in range(FEW) for row in answers(number, image, (VANILLA, CODED))])
-    for number in rotating.GRID
-}
+sheets = {f"'{number}'": np.stack(answers(number, 0, (VANILLA, CODED))) for number in rotating.GRID}
 columns = [f"{angle:g}" for angle in rotating.PICTURED]
-figure = plots.tiles(sheets, rows=["expected", VANILLA, CODED] * FEW, columns=columns, groups=3, across=1)
+figure = plots.tiles(sheets, rows=["expected", VANILLA, CODED], columns=columns)
 run.figure("grids", figure, caption="Test digits 3, 5, 4, 9 by angle: expected, vanilla, adversarial.", n=1)
 
 # %% [markdown]
@@ -336,9 +342,10 @@ bold = [f"{NAMES[f'd{number}']}, drawn" for number in rotating.HELD_BACK]
 # %%
 draw = functools.partial(plots.by_pose, x="angle", y="read", hue="which", bold=bold, trained=(-45, 45), ticks=TICKS,
                          share=True)  # fmt: skip
-figure = plots.panels(of(shares, VANILLA, CODED), draw, size=(2.9, 2.6), across=2, xlabel="angle (degrees)",
+figure = plots.panels(both(shares), draw, size=(2.9, 2.6), across=2, xlabel="angle (degrees)",
                       ylabel="read as what they are")  # fmt: skip
-run.figure("identity", figure, caption="Share of drawings that a classifier recognises once they are turned back.")
+told = "Share of drawings that a classifier recognises once they are turned back."
+run.figure("identity", figure, caption=told, n=LEAST)
 
 # %% [markdown]
 # Thin lines (expected images; upright at 0°) are the limit of the reader. Where the bold line of a digit falls away
@@ -357,10 +364,14 @@ def read_as(model, number):
     return np.stack([(row / row.sum(1, keepdims=True)).mean(0) for row in rows])
 
 
-confused = {f"{model}: {NAMES[f'd{n}']}": read_as(model, n) for model in SHORT for n in rotating.HELD_BACK}
+confused = {
+    f"{NAMES[f'd{number}']}, {model}, n = {SEEDS[model]}": read_as(model, number)
+    for model in SHORT for number in rotating.HELD_BACK
+}  # fmt: skip
 figure = plots.matrices(confused, rows=list(RANGES), columns=range(10), xlabel="read as", ylabel="angle", across=2,
                         cell=(0.36, 0.3))  # fmt: skip
-run.figure("read_as", figure, caption="What drawings of '4' and '9' are read as, in percent, by range of angles.")
+told = "What drawings of '4' and '9' are read as, in percent, by range of angles."
+run.figure("read_as", figure, caption=told, n=LEAST)
 
 # %% [markdown]
 # The top row of each panel has its weight in its own digit. Further down it spreads: over which digits tells what the

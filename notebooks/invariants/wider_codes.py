@@ -21,7 +21,7 @@
 # "mostly memorizes". The repository: with a code of 128 numbers in place of 10 most of that failure is gone; capsules
 # with explicit places carry a shift over to '4' and '9' completely; a matrix computed from the angle turns any image.
 #
-# **Time on two cores.** smoke: seconds; laptop: two and a half minutes; paper (full layers, 100,000 iterations of
+# **Time on two cores.** smoke: seconds; laptop: two minutes; paper (full layers, 100,000 iterations of
 # 128): hours on a GPU. The laptop run has an eighth of the width and a hundredth to a twentieth of the iterations, in
 # quarter batches or less, tests 30 images of each digit, and leaves some networks out. Its digits are blurred: it shows
 # where each network fails and what the second-order ones do, not how good they get, and therefore not yet what a wide
@@ -56,8 +56,8 @@ scale = run.scale(
                other_seeds=1, codes=(2, 128), ranges=("ae_z20_single", "ae_half"), capsules=("gc_digits_r49",),
                capsules_shifted=(), plain_shifted=("ae_shift",), matrices=("hn_simple", "hn_simple_all"),
                undone=("hn_comp_conv", "hn_comp_base"), mapped=("hn_affine_conv", "hn_affine_base")),
-    laptop=dict(width=1 / 8, side=14, batch=32, shift_batch=16, steps=1_000, code_steps=4_000, shift_steps=3_000,
-                address_steps=2_000, lr=2e-3, tests=30, every=5, code_seeds=(3, 3), capsule_seeds=1, matrix_seeds=1,
+    laptop=dict(width=1 / 8, side=14, batch=32, shift_batch=16, steps=1_000, code_steps=3_000, shift_steps=2_400,
+                address_steps=1_500, lr=2e-3, tests=30, every=5, code_seeds=(3, 3), capsule_seeds=1, matrix_seeds=1,
                 address_seeds=3, other_seeds=1, codes=(10, 128), ranges=("ae_z20_single", "ae_half"),
                 capsules=("gc_digits_r49",), capsules_shifted=(), plain_shifted=("ae_shift",),
                 matrices=("hn_simple", "hn_simple_all"), undone=(), mapped=()),
@@ -131,16 +131,20 @@ def trained(name):
     return (low - 2, high + 2) if low == high else (low, high)
 
 
-def by_network(figure_name, table, caption, n):
-    """One panel of error curves for each network, its trained range shaded."""
+def by_network(figure_name, table, caption):
+    """One panel of error curves for each network, its trained range shaded and its number of seeds above."""
     if table.empty:
         return Markdown("*Not run at this scale.*")
+    seeds = table.groupby("name")["seed"].nunique()
     parts = dict(list(curve(table, angle=ANGLES).groupby("name", sort=False)))
     draw = functools.partial(plots.curves, x="angle", y="errors", hue="shown")
-    figure = plots.panels(parts, draw, size=(2.7, 2.6), xlabel="angle (degrees)", ylabel="mean squared error per pixel")
+    titled = {f"{name}, n = {seeds[name]}": part for name, part in parts.items()}
+    figure = plots.panels(
+        titled, draw, size=(2.7, 2.6), xlabel="angle (degrees)", ylabel="mean squared error per pixel"
+    )
     for ax, name in zip(figure.axes, parts, strict=False):
         ax.axvspan(*trained(name), color="0.93", zorder=0)
-    return run.figure(figure_name, figure, caption=caption, n=n)
+    return run.figure(figure_name, figure, caption=caption, n=seeds.min())
 
 
 # %%
@@ -180,6 +184,7 @@ wider = [
     for point in points([name], seeds, scale.code_steps, scale.lr)
 ]
 codes = run.sweep(follow_up, wider, name="codes")
+LEAST = min(scale.code_seeds)  # of the codes between, at paper scale
 fours("codes_drawn", codes)
 
 # %% [markdown]
@@ -194,7 +199,7 @@ draw = functools.partial(plots.curves, x="angle", y="errors", hue="code")
 figure = plots.panels(parts, draw, size=(2.7, 2.6), xlabel="angle (degrees)", ylabel="mean squared error per pixel")
 for ax in figure.axes:
     ax.axvspan(-45, 45, color="0.93", zorder=0)
-run.figure("codes_angle", figure, caption="Error by angle and code size; shaded, where '4' was seen.")
+run.figure("codes_angle", figure, caption="Error by angle and code size; shaded, where '4' was seen.", n=LEAST)
 
 # %% [markdown]
 # Left and middle: inside the shaded range more numbers mean less error; outside every curve rises. Right, a digit that
@@ -221,9 +226,8 @@ lines["authors, '4', 10"] = reported("ae_rot.vanilla.d4.ratio")
 shown = found[found["digit"].isin(DIGITS)].replace({"digit": DIGITS})
 figure = plots.curves(shown, "code", "ratio", hue="digit", log_x=True, reported=lines, xlabel="numbers in the code",
                       ylabel="error beyond ±45° / within")  # fmt: skip
-run.figure(
-    "codes_ratio", beside(figure), caption="Ratio of the error outside to that inside the trained range, by code size."
-)
+told = "Ratio of the error outside to that inside the trained range, by code size."
+run.figure("codes_ratio", beside(figure), caption=told, n=LEAST)
 
 # %% [markdown]
 # Red: the authors' ratios for '4' and '9' with 128 numbers, and for '4' with 10. A ratio of 1 would be a network that
@@ -235,7 +239,8 @@ long = shown[shown["digit"] != "'9'"].melt(["code", "seed", "digit"], ["in", "ou
 long["which"] = long["digit"] + long["where"].map({"in": ", within ±45°", "out": ", beyond"})
 figure = plots.curves(long, "code", "error", hue="which", log_x=True, log=True, xlabel="numbers in the code",
                       ylabel="mean squared error per pixel")  # fmt: skip
-run.figure("codes_error", beside(figure), caption="Error within and beyond the trained range by code size.")
+told = "Error within and beyond the trained range by code size."
+run.figure("codes_error", beside(figure), caption=told, n=LEAST)
 
 # %%
 told = "Error within and beyond the trained range of '4' and '9', by code size, mean over seeds."
@@ -298,8 +303,7 @@ def among(names):
     return turned[turned["name"].isin(names)]
 
 
-by_network("ranges", among(scale.ranges), "Error by angle where part of the range is trained (shaded).",
-           n=scale.capsule_seeds)  # fmt: skip
+by_network("ranges", among(scale.ranges), "Error by angle where part of the range is trained (shaded).")
 
 # %% [markdown]
 # `single`: the error of '4' is least at 18° and rises steeply to *both* sides of it: at 0°, next to the only angle at
@@ -376,7 +380,7 @@ fours("capsules_drawn", among(scale.capsules))
 matrices = run.sweep(follow_up, points(scale.matrices, scale.matrix_seeds), name="matrices")
 second = pd.concat([matrices, among(["hn_address"])], ignore_index=True)
 told = "Error by angle of second-order networks; shaded, the range of '4' and '9'."
-by_network("second_order", second, told, n=scale.matrix_seeds)
+by_network("second_order", second, told)
 
 # %% [markdown]
 # `hn_simple` has a comb: low at the multiples of 36°, high halfway between. It has learned ten matrices, and what it
@@ -415,7 +419,7 @@ run.table("comb", comb.rename_axis("network").reset_index(), caption="Error of '
 # %%
 undone = among(scale.undone)
 told = "Error of the restored upright digit by the angle that it was given at."
-by_network("undone", undone, told, n=scale.other_seeds)
+by_network("undone", undone, told)
 
 # %%
 mapped = pd.DataFrame(columns=["name", "seed", "errors", "left", "drawn"])
