@@ -21,7 +21,7 @@
 # the weight on the foreground it is still right on 84 % of the averages.
 #
 # **Time on two cores.** smoke: seconds; laptop: under two minutes; paper: made for a GPU, several hours. At laptop only
-# the authors' small CNN is trained (Mini-Inception takes hundreds of times its arithmetic), on 3,000 of the 10,000
+# the authors' small CNN is trained (Mini-Inception takes hundreds of times its arithmetic), on 2,000 of the 10,000
 # mosaics, for fewer epochs with smaller batches and a larger step. It shows the order of the loss curves, the shape of
 # the transfer matrix and what shared mosaics do to it; it is too short to learn D1 and D2 by heart, as theirs did.
 
@@ -47,7 +47,7 @@ run = Run("mosaic/focus_quality", profile=profile, device=device, seed=seed)
 D = focus.DATASETS
 scale = run.scale(  # cnn, mini: the data sets D_i that each network is trained on
     smoke=dict(cnn=D, mini=(9,), seeds=1, mosaics=32, tests=4, epochs_cnn=2, epochs_mini=1, batch=16, lr=0.02),
-    laptop=dict(cnn=D, mini=(), seeds=2, mosaics=3000, tests=800, epochs_cnn=15, epochs_mini=0, batch=16, lr=0.02),
+    laptop=dict(cnn=D, mini=(), seeds=2, mosaics=2000, tests=500, epochs_cnn=10, epochs_mini=0, batch=16, lr=0.02),
     paper=dict(cnn=D, mini=D, seeds=5, mosaics=10_000, tests=5000, epochs_cnn=200, epochs_mini=70, batch=256, lr=0.01),
 )
 
