@@ -78,7 +78,7 @@ def trained(kind, percent, seed, checkpoint=None):
 # %%
 table = run.sweep(trained, kind=["total"], percent=scale.percent, seed=run.seeds(scale.seeds))
 table["labels"] = [f"{percent} % random" for percent in table["percent"]]
-NOISE = [f"{percent} % random" for percent in scale.percent if percent]
+MIXED = [f"{percent} % random" for percent in scale.percent if 0 < percent < 100]  # true labels and random ones
 run.table(
     "epochs", summarise(table, "epochs", "labels"), caption="Epochs until a mean loss below 0.01, or all of them."
 )
@@ -101,7 +101,7 @@ parts = [
 ]
 learnt = pd.concat(parts, ignore_index=True).dropna(subset="share")
 draw = functools.partial(plots.curves, x="epoch", y="share", hue="answer", share=True, log_x=True)
-panels = {name: learnt[learnt["labels"] == name] for name in NOISE}
+panels = {name: learnt[learnt["labels"] == name] for name in MIXED}
 figure = plots.panels(panels, draw, across=2, size=(2.9, 2.2), xlabel="epoch", ylabel="training images (share)")
 run.figure("order", figure, caption="Answers to training images during training.", n=scale.seeds)
 
@@ -117,7 +117,9 @@ def half_known(table, column):
 halves = pd.DataFrame({
     "true labels": half_known(table, "course_true"), "random labels": half_known(table, "course_noise_given"),
 }).reset_index()  # fmt: skip
-halves = halves.groupby("labels", sort=False)[["true labels", "random labels"]].mean().reset_index()
+halves = (
+    halves.groupby("labels")[["true labels", "random labels"]].mean().reindex(table["labels"].unique()).reset_index()
+)
 run.table(
     "halves", halves, caption="Epoch by which half of the labels are known, mean over seeds (empty: no such labels)."
 )
@@ -176,7 +178,7 @@ counts["at least"] = counts[::-1].groupby(["labels", "seed", "images"], sort=Fal
 
 # %%
 draw = functools.partial(plots.curves, x="margin", y="at least", hue="images", share=True)
-panels = {name: counts[counts["labels"] == name] for name in ("0 % random", *NOISE)}
+panels = {name: counts[counts["labels"] == name] for name in MIXED}
 figure = plots.panels(
     panels, draw, across=2, size=(2.9, 2.2), xlabel="margin", ylabel="images with at least this margin"
 )
