@@ -171,14 +171,17 @@ matrix = {law: focus.as_printed(accuracies[law], own=False) for law in LAWS}
 
 # %%
 epochs = range(1, len(results["loss"].iloc[0]) + 1)
-losses = {NAMES[law]: unroll(parts[law], "loss", epoch=epochs).rename(columns={"i": "D"}) for law in LAWS}
+losses = {}
+for law in LAWS:
+    by_seed = unroll(parts[law], "loss", epoch=epochs).rename(columns={"i": "D"})
+    losses[NAMES[law]] = by_seed.groupby(["D", "epoch"], as_index=False)["loss"].mean()
 # %%
 line = functools.partial(plots.curves, x="epoch", y="loss", hue="D")
 run.figure(
     "losses",
     plots.panels(losses, line, size=(2.8, 2.4), xlabel="epoch", ylabel="training loss (nats)"),
     caption="Training loss against the epoch for networks trained on D1 to D9 (light to dark), one panel for each "
-    "concentration and one for fixed focus; mean and 95 % interval over seeds.",
+    "concentration and one for fixed focus; means over seeds.",
 )
 
 # %% [markdown]
@@ -246,15 +249,16 @@ run.figure(
 
 # %%
 answers = unroll(results, "accuracy", on=focus.TESTS, tested=D).rename(columns={"i": "D"})
+means = answers.groupby(["law", "on", "D", "tested"], as_index=False)["accuracy"].mean()
 grid = {
-    f"{NAMES[law]}: {on}": answers.query("law == @law and on == @on") for law in (0.01, 0.5, 1e5) for on in focus.TESTS
+    f"{NAMES[law]}: {on}": means.query("law == @law and on == @on") for law in (0.01, 0.5, 1e5) for on in focus.TESTS
 }
 line = functools.partial(plots.curves, x="tested", y="accuracy", hue="D", share=True)
 run.figure(
     "transfer",
     plots.panels(grid, line, size=(2.7, 2.1), xlabel="tested on D…", ylabel="accuracy"),
     caption="Accuracy on D1 to D9 (across) of networks trained on D1 to D9 (colours), for three concentrations (rows) "
-    "and three kinds of mosaics (columns); mean and 95 % interval over seeds.",
+    "and three kinds of mosaics (columns); means over seeds.",
 )
 
 # %% [markdown]

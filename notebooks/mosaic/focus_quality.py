@@ -155,17 +155,18 @@ matrix = {key: focus.as_printed(accuracies[key], own=key[1] == "90k") for key in
 # The document's "Table 2" is a picture of nine training-loss curves.
 
 # %%
-losses = {
-    title: unroll(parts[key], "loss", epoch=range(1, len(parts[key]["loss"].iloc[0]) + 1)).rename(columns={"i": "D"})
-    for key, title in titles.items()
-}
+losses = {}
+for key, title in titles.items():
+    epochs = range(1, len(parts[key]["loss"].iloc[0]) + 1)
+    by_seed = unroll(parts[key], "loss", epoch=epochs).rename(columns={"i": "D"})
+    losses[title] = by_seed.groupby(["D", "epoch"], as_index=False)["loss"].mean()
 # %%
 line = functools.partial(plots.curves, x="epoch", y="loss", hue="D")
 run.figure(
     "losses",
     plots.panels(losses, line, across=2, size=(3.4, 2.5), xlabel="epoch", ylabel="training loss (nats)"),
     caption="Training loss against the epoch for networks trained on D1 to D9 (light to dark), one panel for each "
-    "network and design; mean and 95 % interval over seeds.",
+    "network and design; means over seeds.",
 )
 
 # %% [markdown]
@@ -242,8 +243,9 @@ run.figure(
 
 # %%
 answers = unroll(results, "accuracy", on=focus.TESTS, tested=D).rename(columns={"i": "D"})
+means = answers.groupby(["net", "design", "on", "D", "tested"], as_index=False)["accuracy"].mean()
 grid = {
-    f"{title}: {on}": answers.query("net == @key[0] and design == @key[1] and on == @on")
+    f"{title}: {on}": means.query("net == @key[0] and design == @key[1] and on == @on")
     for key, title in titles.items()
     for on in focus.TESTS
 }
@@ -253,7 +255,7 @@ run.figure(
     "transfer",
     plots.panels(grid, line, size=(2.9, 2.2), xlabel="tested on D…", ylabel="accuracy"),
     caption="Accuracy on D1 to D9 (across) of networks trained on D1 to D9 (colours): on the training mosaics, on new "
-    "mosaics of the same images, and on mosaics of held-out images; mean and 95 % interval over seeds.",
+    "mosaics of the same images, and on mosaics of held-out images; means over seeds.",
 )
 
 # %% [markdown]
