@@ -160,6 +160,10 @@ SHARED = {
         CAPSULES,
         (*TURNED, "width", "momentum", "cnn_batch", "cnn_steps", "cnn_rate", "cnn_decay"),
     ),
+    "mosaic: trained": (
+        ("random_labels", "memorisation"),
+        ("network", "images", "true_images", "tests", "epochs", "batch", "optimizer", "lr", "milestones", "watched"),
+    ),
     "reasonable: classifier": (("reasonnet", "new_data_points"), DIGITS),
     "reasonable: pair": (("net_reasoning", "new_data_points", "lambda"), DIGITS),
     "reasonable: fold": (("new_data_points", "lambda"), ("fold_images", "fold_epochs", "fold_seeds", "fold_rates")),
