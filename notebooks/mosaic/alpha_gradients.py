@@ -146,6 +146,7 @@ def against_epoch(names, ylabel, share=False, zero=True):
     return figure
 
 
+# %%
 BOTH = {"foreground": "foreground", "background": "background"}
 run.figure(
     "gradients",
@@ -179,6 +180,8 @@ wide["difference"] = wide["foreground"] - wide["background"]
 learned = wide.query("way == 'focus learned' and epoch <= @EARLY")
 ORIGINS = {"as in Figure 4": (0, 0), "moved 10 to the left": (10, 0), "moved 10 down": (0, 10)}
 parts = []
+
+# %%
 for name, (x, y) in ORIGINS.items():
     rise = x * learned["pull_x"] + y * learned["pull_y"]
     told = {"foreground": learned["foreground"] + rise, "background": learned["background"] + rise}
@@ -224,6 +227,8 @@ SHARES = {
     "lower": "foreground's gradient is lower",
     "accuracy": "answer is right",
 }
+
+# %%
 run.figure(
     "focus",
     against_epoch(SHARES, "share or weight", share=True, zero=False),

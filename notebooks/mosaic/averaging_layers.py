@@ -133,6 +133,11 @@ def attention(layer, hidden, foreground, design, seed, checkpoint=None):
     return result | tested(net, sets) | dict(weights=weights.numpy(), answers=logits.argmax(1).float().numpy())
 
 
+# %% [markdown]
+# The same units serve the published networks and the matched ones; a matched network of published size is the same unit
+# and is not trained again.
+
+
 # %%
 def settings(seeds, *, layers=LAYERS, matched=False, foreground=CODED, design="three"):
     return [
@@ -250,6 +255,10 @@ figure = plots.strip(
     ylabel="accuracy on new mosaics",
 )  # fmt: skip
 run.figure("matched", figure, caption="Published and matched sizes, same seeds.", n=scale.matched_seeds)
+
+
+# %% [markdown]
+# Is there a trend with depth? A straight line through the four layers, one for each seed:
 
 
 # %%

@@ -143,6 +143,8 @@ course["labels"] = course["way"].map(WAYS)
 ENDS = [n for n in (30, 120) if n in scale.fair]
 by_n = {f"{n} true, {name}": course.query("amount == @n and labels == @name") for n in ENDS for name in WAYS.values()}
 line = functools.partial(plots.curves, x="epoch", y="course", hue="points", share=True, log_x=True)
+
+# %%
 run.figure(
     "course",
     plots.panels(by_n, line, across=2, size=(2.9, 2.1), xlabel="epoch", ylabel="accuracy"),
@@ -201,6 +203,8 @@ cells = {
     for n in scale.elsewhere
 }
 rows = {f"{KINDS[kind]},\n{n} true points": pair for (kind, n), pair in cells.items()}
+
+# %%
 run.figure(
     "regions_elsewhere",
     plots.decisions(rows, titles=["one network", "mean of networks"], size=2.4, bar="share that says class 1"),
@@ -372,6 +376,9 @@ for n in COUNTS:
         run.claim(f"mosaic.t11.n{n}.{column}", pick("corner", n, "redrawn")[column])
         if n in scale.fair:
             run.claim(f"mosaic.t11.n{n}.{column}", pick("corner", n, "coins")[column], variant="corrected")
+
+# %% [markdown]
+# The rest rests on the authors' labels at 60 true points, on the drawn labels, and on the closed form.
 
 # %%
 run.claim("mosaic.x.t11.n60.test", pick("corner", 60, "redrawn")["test"])

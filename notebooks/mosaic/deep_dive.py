@@ -105,6 +105,8 @@ MET = [("any", "", 0)]  # of each row of counts: state, size of the set, its pla
 MET += [(state, len(some), place) for state in ("present", "absent") for place, some in enumerate(SETS[0])]
 MET = pd.DataFrame(MET, columns=["state", "size", "place"]).rename_axis("at").reset_index()
 met = np.stack(numbers["training"]).sum((0, 2)) / np.stack(numbers["training"])[:, 0].sum()
+
+# %%
 by_size = MET.assign(drawn=met).query("state != 'any'").groupby(["state", "size"], sort=False)["drawn"]
 chances = by_size.agg(["size", "mean", "min", "max"]).rename(columns={"size": "sets"})
 chances.insert(0, "chance", [conditions.chance(k, 7, present=state == "present") for state, k in chances.index])
@@ -193,6 +195,8 @@ losses = unroll(results.assign(network=results["seed"].astype(str)), "loss", epo
 parts = {label(first): part for first, part in losses.groupby("first")}
 draw = functools.partial(plots.curves, x="epoch", y="loss", hue="network")
 figure = plots.panels(parts, draw, across=4, size=(3.0, 2.4), xlabel="epoch", ylabel="training loss (nats)")
+
+# %%
 for ax in figure.axes:
     ax.axhline(np.log(3), color="0.6", lw=0.8)
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -324,6 +328,7 @@ def figure_of(share, first):
     return plots.by_condition(mine, share, levels=level, xlabel="classes in the set", **axes)
 
 
+# %%
 def shown_for_each(name, draw, told):
     """A figure for each data set of this run."""
     pictures = (run.figure(f"{name}_{label(first)}", draw(first), caption=f"{told} Foreground {label(first)}.",
@@ -372,6 +377,7 @@ def effect(first):
     return (by_state["present"] - by_state["absent"]).to_numpy()
 
 
+# %%
 def effects(first):
     background = NAMES[[one for (one,) in SETS[first][:7]]]
     draw = functools.partial(plots.matrices, rows=NAMES[list(foreground(first))], columns=background, places=1)
@@ -438,6 +444,8 @@ whole = anyone[anyone["view"] == VIEWS[1]].assign(hits=lambda t: t["accuracy"] *
 whole = whole.groupby(["set", "seed"])[["hits", "n"]].sum().add_prefix("all ")
 apart = apart.merge(whole.reset_index(), on=["set", "seed"])
 error = conditions.random_part_sd(apart["all hits"], apart["all n"], apart["n"])
+
+# %%
 away = "standard deviations of a random part"
 apart[away] = (apart["accuracy"] - apart["all hits"] / apart["all n"]) / error
 figure = plots.histograms({"accuracy by condition": apart.rename(columns={"view": "sorted by"})[["sorted by", away]]})
@@ -515,6 +523,10 @@ def counted(rows, column, whole):
     return rows[column] * whole if column == "half" else rows[column]
 
 
+# %% [markdown]
+# All mosaics of a study first, training and "test".
+
+
 # %%
 def all_mosaics(first, view):
     """Shares of all mosaics, one row for each network."""
@@ -534,6 +546,9 @@ for first in sorted({0, 2} & set(scale.firsts)):
         claimed(f"{study}.{name}.all.FTPT_plus_FFPT", right)
         claimed(f"{study}.{name}.all.right", right * whole)
 
+# %% [markdown]
+# By foreground class: the table that the 2-3-4 notebook prints.
+
 # %%
 for first in set(scale.firsts) & {2}:
     for name, view in (("train", VIEWS[0]), ("test", VIEWS[2])):
@@ -543,6 +558,9 @@ for first in set(scale.firsts) & {2}:
             for ending, column in SHARE.items():
                 whole = claims.claim(f"mosaic.x.s35.fg234.{name}.class{number}.n").reported_internal
                 claimed(f"fg234.{name}.class{number}.{ending}", counted(rows, column, whole))
+
+# %% [markdown]
+# Ranges over background classes, which is what the 0-1-2 readme tells.
 
 # %%
 for first in set(scale.firsts) & {0}:
@@ -557,6 +575,9 @@ for first in set(scale.firsts) & {0}:
     coded = single[(single["view"] == VIEWS[2]) & (single["state"] == "present")].groupby("seed")["ftpt"]
     claimed("fg012.test.any_class.FTPT.low", coded.min())
     claimed("fg012.test.any_class.FTPT.high", coded.max())
+
+# %% [markdown]
+# Numbers of mosaics need no network: they are those drawn at the start.
 
 # %%
 SIZED = {"training": "train", "by_training_list": "test"}

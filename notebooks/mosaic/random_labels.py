@@ -185,6 +185,9 @@ run.table(
     "table4", measured(table4, "total").reset_index(), caption="Accuracy (share), means over seeds, as in Table 4."
 )
 
+# %% [markdown]
+# The same columns as cross-entropies, which the document leaves to the authors' readme:
+
 # %%
 run.table("table4_ce", measured(table4, "total", "ce").reset_index(), caption="Cross-entropy (nats), means over seeds.")
 
