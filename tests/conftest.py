@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import companion
+from companion.data.images import Images
 from companion.store import Store
 
 KEPT = {"COMPANION_DATA", "COMPANION_REKEY_SINCE"}  # the second is what a proof compares with
@@ -43,6 +44,14 @@ def no_figure_left_open() -> Iterator[None]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Images:
+    """Six made-up colour pictures of each of ten classes: what mosaics are made of in tests."""
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (60, 3, 32, 32), generator=draw, dtype=torch.uint8)
+    return Images(images, torch.arange(60) % 10)
 
 
 @pytest.fixture

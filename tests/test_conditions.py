@@ -5,13 +5,11 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from companion.attention import conditions
 from companion.attention.cases import COUNTED, Attended
 from companion.attention.examples import OnMosaics
 from companion.attention.shares import SHARES, focus_shares
-from companion.data.images import Images
 from companion.data.patches import mosaic_set
 from companion.models.attention import MosaicAttention
 from companion.plots.conditions import GAP, by_condition
@@ -21,10 +19,8 @@ SETS = conditions.background_sets(FOREGROUND)
 
 
 @pytest.fixture(scope="module")
-def mosaics():
-    draw = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (60, 3, 32, 32), generator=draw, dtype=torch.uint8)
-    return mosaic_set(Images(images, torch.arange(60) % 10), FOREGROUND, n=3_000, seed=3)
+def mosaics(pictures):
+    return mosaic_set(pictures, FOREGROUND, n=3_000, seed=3)
 
 
 @pytest.fixture(scope="module")

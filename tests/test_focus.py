@@ -6,25 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from companion.attention import focus
 from companion.attention.examples import OnAverages
-from companion.data.images import Images
-from companion.data.patches import mosaic_set
 from companion.models.attention import PatchLeNet
 from companion.models.inception import MiniInception
 from companion.training.batch_statistics import batch_statistics
 from companion.training.evaluation import accuracy
 
 RECIPE = dict(epochs=2, lr=0.05, momentum=0.9, batch=8)
-
-
-@pytest.fixture(scope="module")
-def pictures() -> Images:
-    draw = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (60, 3, 32, 32), generator=draw, dtype=torch.uint8)
-    return Images(images, torch.arange(60) % 10)
 
 
 @pytest.fixture(scope="module")
@@ -118,15 +108,6 @@ def test_a_nearly_one_hot_draw_puts_a_background_ahead_in_a_share_of_one_minus_i
     assert focus.background_ahead(weights, many) == pytest.approx(6 / 9, abs=0.02)
 
 
-def test_bytes_averaged_first_are_the_same_images(pictures):
-    mosaics = mosaic_set(pictures, focus.FOREGROUND, n=20, seed=0)
-    weights = focus.focus_weights(mosaics.position, 2, alpha=0.5, seed=0)
-    rows = torch.tensor([5, 0, 7])
-    fast, slow = (kind(nn.Identity(), mosaics, weights).averaged(rows) for kind in (focus.Focused, OnAverages))
-    assert fast.shape == (3, 3, 32, 32)
-    assert torch.allclose(fast, slow, atol=1e-5)
-
-
 def test_the_three_sets_are_other_mosaics(pictures):
     own = focus.three_sets(pictures, pictures, n=24, tests=10, seed=3, own=2)
     shared = focus.three_sets(pictures, pictures, n=30, tests=12, seed=3)
@@ -149,7 +130,7 @@ def test_the_diagonal_is_training_accuracy(sets):
     drawn, fixed = focus.train_and_test(net, 4, sets, **settings, **RECIPE)
     weights = focus.focus_weights(sets[0].position, 4, alpha=0.5, seed=0)
     rows = torch.arange(24)
-    known = accuracy(focus.Focused(net, sets[0], weights), (rows, sets[0].labels))
+    known = accuracy(OnAverages(net, sets[0], weights), (rows, sets[0].labels))
     assert drawn["accuracy"].shape == (3, 9)
     assert drawn["accuracy"][0, 3] == known
     assert (drawn["law"], fixed["law"]) == (0.5, focus.FIXED)

@@ -6,7 +6,6 @@ from torch.nn import functional as F
 
 from companion.attention.examples import OnAverages, OnMosaics
 from companion.attention.shares import SHARES, focus_shares
-from companion.data.images import Images
 from companion.data.mosaics import draw_mosaics
 from companion.data.patches import arranged, mosaic_set
 from companion.models.attention import MosaicAttention, PatchLeNet, weighted
@@ -16,13 +15,6 @@ from companion.training.evaluation import outputs
 from companion.training.one import fit
 
 FOREGROUND = (7, 2, 9)
-
-
-@pytest.fixture(scope="module")
-def pictures() -> Images:
-    draw = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (60, 3, 32, 32), generator=draw, dtype=torch.uint8)
-    return Images(images, torch.arange(60) % 10)
 
 
 @pytest.fixture(scope="module")

@@ -160,6 +160,10 @@ SHARED = {
         CAPSULES,
         (*TURNED, "width", "momentum", "cnn_batch", "cnn_steps", "cnn_rate", "cnn_decay"),
     ),
+    "mosaic: network": (
+        ("focus_quality", "dirichlet_focus"),
+        ("mosaics", "tests", "epochs_cnn", "epochs_mini", "batch", "lr"),
+    ),
     "mosaic: trained": (
         ("random_labels", "memorisation"),
         ("network", "images", "true_images", "tests", "epochs", "batch", "optimizer", "lr", "milestones", "watched"),

@@ -72,6 +72,12 @@ tell("read", *identity.readings(net, reader, follow_ups.Images(digits, labels[:9
 for name in ("ae_z10", "hn_comp_conv", "hn_comp_basic", "gc_cont_s49"):
     found = follow_ups.study(name, seed=1, width=1 / 32, side=8, steps=2, batch=4, tests=2, every=20)
     tell(name, *(torch.from_numpy(found[key]) for key in ("errors", "drawn")))
+from companion.attention import focus
+from companion.data.images import Images
+sets = focus.three_sets(*2 * [Images(colour, labels[:200])], n=40, tests=20, seed=2)
+settings = dict(tests=20, seed=2, epochs=2, batch=16, lr=0.01, momentum=0.9)
+for tested in focus.train_and_test(models.PatchLeNet(seed=1, outputs=3), 4, sets, alpha=0.3, laws=(0.3, focus.FIXED), **settings):
+    tell("focus", *(torch.from_numpy(tested[key]) for key in ("loss", "accuracy", "evaluated")))
 """
 
 

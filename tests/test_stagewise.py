@@ -11,7 +11,6 @@ import torch
 from companion import plots
 from companion.attention import phases
 from companion.attention.stagewise import fit_stagewise, lead, turn
-from companion.data.images import Images
 from companion.data.patches import mosaic_set
 from companion.models.attention import MosaicAttention
 from companion.training.checkpoint import Checkpoint
@@ -22,10 +21,8 @@ SETTINGS = dict(seed=1, epochs=5, every=2, lr=RATES, batch=8)
 
 
 @pytest.fixture(scope="module")
-def mosaics():
-    draw = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (60, 3, 32, 32), generator=draw, dtype=torch.uint8)
-    return mosaic_set(Images(images, torch.arange(60) % 10), (7, 8, 9), n=30, seed=2)
+def mosaics(pictures):
+    return mosaic_set(pictures, (7, 8, 9), n=30, seed=2)
 
 
 def state(net):

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from companion.attention.examples import OnAverages, _gathered
+from companion.attention.examples import OnAverages
 from companion.data.images import Images
 from companion.data.mosaics import BACKGROUNDS
 from companion.data.patches import PATCHES, MosaicSet, mosaic_set
@@ -98,22 +98,6 @@ def background_ahead(weights: torch.Tensor, position: torch.Tensor) -> float:
     return (weights > foreground).any(1).double().mean().item()
 
 
-class Focused(OnAverages):
-    """A network on weighted averages, for weights that sum to one.
-
-    As the code of pixels is linear, stored bytes are averaged first and then coded once, where `OnAverages` codes nine
-    images: on a CPU this takes less than a tenth of its time, and a small network is trained faster than it averages.
-    """
-
-    def averaged(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the averages (N, 3, 32, 32) in [-1, 1]."""
-        weights = self.weights[rows]
-        patches = _gathered(self, self.members[rows]).flatten(2).to(weights.dtype)
-        gain, shift, divisor = self.pixels.numbers()
-        averages = (weights[:, None] @ patches).mul_(gain).add_(shift).div_(divisor)
-        return averages.reshape(len(rows), *self.shape)
-
-
 def three_sets(train: Images, test: Images, *, n: int, tests: int, seed: int, own: int = 0) -> list[MosaicSet]:
     """Return the `n` mosaics to train on, then `tests` new ones of the same images, and `tests` of held-out images.
 
@@ -136,7 +120,7 @@ def transfer(net: nn.Module, mosaics: MosaicSet, *, alpha: float, seed: int, fir
     results = []
     for j in DATASETS:
         weights = focus_weights(mosaics.position, j, alpha=alpha, seed=seed)
-        results.append(accuracy(Focused(net, mosaics, weights).to(device), (rows, mosaics.labels[rows]), batch=256))
+        results.append(accuracy(OnAverages(net, mosaics, weights).to(device), (rows, mosaics.labels[rows]), batch=256))
     return results
 
 
@@ -176,7 +160,7 @@ def train_and_test(
         Accuracy on D_i of the same mosaics is training accuracy: the weights are those trained on.
     """
     training = sets[0]
-    inputs = Focused(net, training, focus_weights(training.position, i, alpha=alpha, seed=seed))
+    inputs = OnAverages(net, training, focus_weights(training.position, i, alpha=alpha, seed=seed))
     history = fit(inputs, (torch.arange(len(training.members), device="cpu"), training.labels), seed=seed, **recipe)
     normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules())
 

@@ -39,6 +39,7 @@ import torch
 
 from companion import claims, data, models, plots, widgets
 from companion.attention import focus
+from companion.attention.examples import OnAverages
 from companion.run import Run
 from companion.tables import summarise, unroll
 
@@ -46,7 +47,7 @@ from companion.tables import summarise, unroll
 run = Run("mosaic/focus_quality", profile=profile, device=device, seed=seed)
 D = focus.DATASETS
 scale = run.scale(  # cnn, mini: the data sets D_i that each network is trained on
-    smoke=dict(cnn=D, mini=(9,), seeds=1, mosaics=32, tests=4, epochs_cnn=2, epochs_mini=1, batch=16, lr=0.02),
+    smoke=dict(cnn=D, mini=(9,), seeds=1, mosaics=32, tests=8, epochs_cnn=1, epochs_mini=1, batch=16, lr=0.02),
     laptop=dict(cnn=D, mini=(), seeds=2, mosaics=2000, tests=500, epochs_cnn=10, epochs_mini=0, batch=16, lr=0.02),
     paper=dict(cnn=D, mini=D, seeds=5, mosaics=10_000, tests=5000, epochs_cnn=200, epochs_mini=70, batch=256, lr=0.01),
 )
@@ -69,7 +70,7 @@ rows = torch.stack([(known.labels == k).nonzero()[0, 0] for k in range(3)])
 # %%
 def averages(i):
     """D_i of one mosaic for each class, as pictures (3, 32, 32, 3) in [0, 1]."""
-    made = focus.Focused(torch.nn.Identity(), known, weights[i]).averaged(rows)
+    made = OnAverages(torch.nn.Identity(), known, weights[i]).averaged(rows)
     return (made.permute(0, 2, 3, 1).cpu().numpy() + 1) / 2
 
 
