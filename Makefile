@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 ASKED = --profile "$(PROFILE)" --device "$(DEVICE)" --only "$(ONLY)" --results "$(RESULTS)" --scale "$(SCALE)" --jobs "$(JOBS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data figures notebooks rekey report test lab bench lock clean
+.PHONY: help setup data figures notebooks rekey report site test lab bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ rekey: setup ## keep results over a refactoring: SINCE=<commit> PROOF=<test that
 
 report: setup ## write figures/<profile>/REPORT.md and report.html, and the README's table, from the records
 	@$(RUN) -m companion.report $(if $(PROFILE),--profile "$(PROFILE)")
+
+site: setup data ## make build/site/html: the executed notebooks, findings and figures as static pages with sliders
+	@$(RUN) -m companion.site
+	@echo "open build/site/html/index.html"
 
 test: setup data ## lint, pairs, unit tests, every notebook at smoke, nbval
 	@$(VENV)/bin/ruff check .

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +87,22 @@ def _reading_order(section: str) -> tuple[int, str]:
     return SOURCES.index(source) if source in SOURCES else len(SOURCES), section
 
 
-def execute(section: str, settings: Settings, parameters: dict[str, Any] | None = None) -> Any:
+def execute(
+    section: str,
+    settings: Settings,
+    parameters: dict[str, Any] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Any:
     """Run one notebook in the build folder and return it as executed.
 
     A copy stays there, partly executed if a cell raised.
+
+    Parameters
+    ----------
+    parameters : dict, optional
+        Values for the notebook's parameters, beside profile and device.
+    variables : mapping, optional
+        Environment variables of the kernel, over those of the settings.
 
     Raises
     ------
@@ -112,7 +124,7 @@ def execute(section: str, settings: Settings, parameters: dict[str, Any] | None 
     target.parent.mkdir(parents=True, exist_ok=True)
     prepared = target.with_name(f"{target.stem}.prepared.ipynb")
     nbformat.write(notebook, prepared)
-    with _environment(settings.environment()):
+    with _environment(settings.environment() | dict(variables or {})):
         return papermill.execute_notebook(
             str(prepared),
             str(target),

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
 CONDA_ONLY = {"python", "nodejs", "make", "pip"}
 
 
@@ -32,7 +32,7 @@ def test_the_lock_pins_everything_that_is_required_within_its_range():
     from packaging.specifiers import SpecifierSet
 
     pins = locked()
-    for name, bounds in required("lab", "cluster", "test").items():
+    for name, bounds in required("lab", "cluster", "site", "test").items():
         assert pins[name] in SpecifierSet(bounds), f"{name} {pins[name]} is not {bounds}"
 
 
@@ -44,7 +44,9 @@ def test_the_lock_holds_versions_only():
 def test_environment_yml_asks_for_the_same():
     text = (ROOT / "environment.yml").read_text()
     listed = dict(named(line) for line in re.findall(r"^  - ([a-z][^:\n]*)$", text, re.MULTILINE))
-    wanted = {CONDA_NAMES.get(name, name): bounds for name, bounds in required("lab", "cluster", "test").items()}
+    wanted = {
+        CONDA_NAMES.get(name, name): bounds for name, bounds in required("lab", "cluster", "site", "test").items()
+    }
     assert {name: bounds for name, bounds in listed.items() if name not in CONDA_ONLY} == wanted
     assert listed["python"] == PROJECT["requires-python"]
 

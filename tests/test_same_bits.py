@@ -75,8 +75,9 @@ for name in ("ae_z10", "hn_comp_conv", "hn_comp_basic", "gc_cont_s49"):
 from companion.attention import focus
 from companion.data.images import Images
 sets = focus.three_sets(*2 * [Images(colour, labels[:200])], n=40, tests=20, seed=2)
+net = models.PatchLeNet(seed=1, outputs=3)
 settings = dict(tests=20, seed=2, epochs=2, batch=16, lr=0.01, momentum=0.9)
-for tested in focus.train_and_test(models.PatchLeNet(seed=1, outputs=3), 4, sets, alpha=0.3, laws=(0.3, focus.FIXED), **settings):
+for tested in focus.train_and_test(net, 4, sets, alpha=0.3, laws=(0.3, focus.FIXED), **settings):
     tell("focus", *(torch.from_numpy(tested[key]) for key in ("loss", "accuracy", "evaluated")))
 """
 
