@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -22,7 +21,6 @@ from companion.site import explorers, findings, pages
 from companion.tally import Row
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRAWN = "understanding/negative_correlations"
 
 
@@ -172,22 +170,16 @@ def address(site) -> Iterator[str]:
 
 
 @pytest.fixture
-def browsed(address) -> Iterator:
+def browsed(address, browser) -> Iterator:
     """A page of a browser, the site's address, and what its console complained of or fetched elsewhere."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("response", lambda one: complaints.append(f"{one.status} {one.url}") if one.status >= 400 else None)
-        page.on("request", lambda one: None if one.url.startswith((address, "data:")) else complaints.append(one.url))
-        yield page, address, complaints
-        browser.close()
+    page = browser.new_page()
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("response", lambda one: complaints.append(f"{one.status} {one.url}") if one.status >= 400 else None)
+    page.on("request", lambda one: None if one.url.startswith((address, "data:")) else complaints.append(one.url))
+    yield page, address, complaints
+    page.close()
 
 
 @pytest.mark.slow
