@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 ASKED = --profile "$(PROFILE)" --device "$(DEVICE)" --only "$(ONLY)" --results "$(RESULTS)" --scale "$(SCALE)" --jobs "$(JOBS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data figures notebooks rekey report site test lab bench lock clean
+.PHONY: help setup data figures notebooks rekey report site test stress lab bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ test: setup data ## lint, pairs, unit tests, every notebook at smoke, nbval
 	@$(VENV)/bin/ruff format --check .
 	@$(RUN) -m companion.execution --check-pairs
 	@$(RUN) -m pytest
+
+stress: setup data ## kill, fill, damage and interrupt `make figures`, and see that nothing is lost (minutes)
+	@$(RUN) -m pytest tests/stress
 
 lab: setup ## open JupyterLab at the notebooks
 	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks

@@ -136,6 +136,8 @@ def execute(
             stderr_file=sys.stderr,
             # Of a kernel on this machine's loopback the warning that it talks over plain TCP tells a reader nothing.
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            # A kernel that is asked to end is interrupted first, and says so in many lines when Ctrl-C was pressed.
+            shutdown_kernel="immediate",
         )
 
 
@@ -260,7 +262,7 @@ def run_all(sections: list[str], settings: Settings) -> int:
         return 130
     try:
         report.write(settings.profile)
-    except ValueError as error:  # a record of another profile that is out of date; the figures are written
+    except (ValueError, OSError) as error:  # a record that is out of date, or a disk that takes no more
         failed["the report"] = str(error)
         _say(f"no report: {error}")
     for section in set(failed) & set(sections):
