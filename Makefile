@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 ASKED = --profile "$(PROFILE)" --device "$(DEVICE)" --only "$(ONLY)" --results "$(RESULTS)" --scale "$(SCALE)" --jobs "$(JOBS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data figures notebooks rekey report site test stress lab bench lock clean
+.PHONY: help setup data figures notebooks rekey report site test stress oldest lab bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,13 @@ test: setup data ## lint, pairs, unit tests, every notebook at smoke, nbval
 
 stress: setup data ## kill, fill, damage and interrupt `make figures`, and see that nothing is lost (minutes)
 	@$(RUN) -m pytest tests/stress
+
+oldest: ## run the tests with the oldest versions of all packages that pyproject.toml promises (in build/oldest)
+	$(PYTHON) -m venv build/oldest
+	$(PYTHON) tests/oldest.py > build/oldest/pins.txt
+	build/oldest/bin/pip install --quiet --disable-pip-version-check -r build/oldest/pins.txt
+	build/oldest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	build/oldest/bin/python -m pytest -m "not slow"
 
 lab: setup ## open JupyterLab at the notebooks
 	@$(VENV)/bin/jupyter lab --notebook-dir=notebooks

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from nbformat import NotebookNode
 
@@ -192,7 +193,16 @@ def _chapter(
             "labels": list(dict.fromkeys(line["label"] for line in own if line["notebook"] == name)),
         })  # fmt: skip
     counts = count(row for _, row in best.values() if row.claim.source == source)
-    return {"source": source, "title": TITLES[source], "notebooks": notebooks, "covered": own, "counts": counts}
+    about = _cited(TITLES[source], root)
+    return {"source": source, "title": TITLES[source], "notebooks": notebooks, "covered": own, "counts": counts} | about
+
+
+def _cited(title: str, root: Path) -> dict[str, str]:
+    """Return what CITATION.cff says of a paper: its authors, and when and where it appeared."""
+    references = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))["references"]
+    cited = next(one for one in references if title.startswith(one["title"]))
+    names = [f"{author['given-names']} {author['family-names']}" for author in cited["authors"]]
+    return {"authors": ", ".join(names), "notes": cited["notes"]}
 
 
 def _page(path: Path, template: str, **told: Any) -> None:
