@@ -55,6 +55,22 @@ def pictures() -> Images:
 
 
 @pytest.fixture(scope="session")
+def copy_of_the_tree() -> Callable[[Path], Path]:
+    """Copy what git tracks, and what it does not ignore, into a folder."""
+
+    def copy(target: Path, root: Path = Path(__file__).parent.parent) -> Path:
+        asked = ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(asked, capture_output=True, check=True).stdout.decode()
+        for name in filter(None, listed.split("\0")):
+            if (root / name).is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(root / name, target / name)
+        return target
+
+    return copy
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """The machine's own Chromium without a window, driven by Playwright."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -4,7 +4,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,18 +24,9 @@ every_notebook = pytest.mark.parametrize("source", SOURCES, ids=NAMES)
 
 
 @pytest.fixture(scope="session")
-def smoke_tree(tmp_path_factory):
+def smoke_tree(tmp_path_factory, copy_of_the_tree):
     """A copy of the tree in which `make figures PROFILE=smoke` has run."""
-    tree = tmp_path_factory.mktemp("smoke") / "tree"
-    listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tree / name)
+    tree = copy_of_the_tree(tmp_path_factory.mktemp("smoke") / "tree")
     done = run_smoke(tree)
     assert done.returncode == 0, done.stdout + done.stderr
     return tree

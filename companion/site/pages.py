@@ -165,7 +165,12 @@ def _contents(root: Path) -> dict[str, Any]:
             if row.claim.id not in best or row.verdict != Verdict.NOT_ATTEMPTED
         }
     with (root / "coverage.csv").open(newline="", encoding="utf-8") as lines:
-        covered = [line for line in csv.DictReader(lines) if line["notebook"] != CONTEXT]
+        # Labels are as in the papers' files, two asterisks where a heading is broken in two.
+        covered = [
+            line | {"label": line["label"].replace("**", " ")}
+            for line in csv.DictReader(lines)
+            if line["notebook"] != CONTEXT
+        ]
     chapters = [_chapter(source, root, covered, made, best) for source in SOURCES]
     titles = {notebook["name"]: notebook["title"] for chapter in chapters for notebook in chapter["notebooks"]}
     found = findings.read(best, made)

@@ -29,16 +29,8 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        listed = subprocess.run(
-            ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            capture_output=True,
-            check=True,
-        ).stdout.decode()
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).is_file() and not name.startswith("figures/"):
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, root / name)
         (root / ".venv").symlink_to(ROOT / ".venv")
+        shutil.rmtree(root / "figures")
 
     def start(self, *asked: str, **variables: str) -> subprocess.Popen[str]:
         """Start `make figures` at smoke, as the leader of a group of processes."""
@@ -85,14 +77,16 @@ def computed(said: str) -> int:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    return Tree(tmp_path / "tree")
+def tree(tmp_path: Path, copy_of_the_tree: Callable[[Path], Path]) -> Tree:
+    return Tree(copy_of_the_tree(tmp_path / "tree"))
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float, int]:
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, copy_of_the_tree: Callable[[Path], Path]
+) -> tuple[dict[str, bytes], float, int]:
     """What a run finds that nothing disturbs, how long it takes, and how many units it computes."""
-    tree = Tree(tmp_path_factory.mktemp("undisturbed") / "tree")
+    tree = Tree(copy_of_the_tree(tmp_path_factory.mktemp("undisturbed") / "tree"))
     started = time.monotonic()
     code, said = tree.run()
     assert code == 0, said
