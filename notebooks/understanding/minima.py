@@ -460,17 +460,30 @@ run.table("distances", distances, caption="Kolmogorov-Smirnov distance of standa
 
 
 # %%
-def judged(name, one, variant):
-    run.claim(name, estimate=one.mean, low=one.low, high=one.high, n=one.n, variant=variant)
+def judged(name, one, variant, reason=""):
+    run.claim(name, estimate=one.mean, low=one.low, high=one.high, n=one.n, variant=variant, reason=reason)
 
 
 def falls(*parts):
     return float(stats.slope([relative(part) for part in parts]))
 
 
+def both_ends(part):
+    """What the ends of the row of sizes say: spread and mean of the test losses."""
+    sides = {n: part.loc[part.hidden == n, "test"] for n in (min(scale.sizes), max(scale.sizes))}
+    told = [f"{n} units: sd/mean {relative(one):.3f}, mean loss {one.mean():.2f}" for n, one in sides.items()]
+    return "; ".join(told) + "."
+
+
+# %%
 for variant, part in {"faithful": table, "usual start": usual}.items():
     samples = [part.loc[part.hidden == n, "test"] for n in scale.sizes]
-    judged("understanding.minima.concentrate", stats.bootstrap(falls, *samples, resamples=2_000), variant)
+    falling = stats.bootstrap(falls, *samples, resamples=2_000)
+    judged("understanding.minima.concentrate", falling, variant, both_ends(part))
+
+# %% [markdown]
+# Trained long on few digits, wide networks with weights from the unit cube learn them by heart: their mean test loss
+# rises, and its spread rises with it. The reasons below name both ends.
 
 
 # %%
@@ -494,7 +507,7 @@ for variant, part in {"faithful": energies, "fresh glasses": anew}.items():
     near = apart._replace(low=max(0, apart.mean - half), high=apart.mean + half)
     judged("understanding.minima.figure", near, variant)
     if variant == "faithful" or len(common) > 3:  # the order of three sizes says next to nothing
-        judged("understanding.ssg.link", ranked, variant)
+        judged("understanding.ssg.link", ranked, variant, f"Networks of {both_ends(table)}")
 
 # %%
 for n, one in tied.items():
