@@ -41,6 +41,11 @@ def write(folder: Path, draw: Callable[..., Sequence[bytes]], choices: Mapping[s
     choices : mapping
         The stops of each slider, in words and as values, before they are thinned.
 
+    Raises
+    ------
+    ValueError
+        If not every place has as many pictures as the first.
+
     Notes
     -----
     The picture `k` of the place (i, j, ...) is `i-j-....k.png`. The index holds, for each slider, its stops in words
@@ -49,17 +54,21 @@ def write(folder: Path, draw: Callable[..., Sequence[bytes]], choices: Mapping[s
     kept = thinned(choices)
     target = folder / str(sum(1 for _ in folder.glob("*/"))) if folder.exists() else folder / "0"
     target.mkdir(parents=True)
-    count = 0
+    counts = []
     for place in itertools.product(*(range(len(stops)) for stops in kept.values())):
         chosen = {name: stops[at][1] for (name, stops), at in zip(kept.items(), place, strict=True)}
         pictures = draw(**chosen)
-        count = max(count, len(pictures))
+        counts.append(len(pictures))
+        if counts[-1] != counts[0]:
+            raise ValueError(
+                f"{chosen} is shown in {counts[-1]} pictures, the first place in {counts[0]}; all need as many"
+            )
         for number, picture in enumerate(pictures):
             (target / f"{'-'.join(map(str, place))}.{number}.png").write_bytes(picture)
     sliders = [
         {"name": name, "stops": [words for words, _ in stops], "in_notebook": len(choices[name])}
         for name, stops in kept.items()
     ]
-    index = {"sliders": sliders, "pictures": count}
+    index = {"sliders": sliders, "pictures": counts[0]}
     (target / INDEX).write_text(json.dumps(index, ensure_ascii=False, indent=1), encoding="utf-8")
     return target

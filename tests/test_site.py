@@ -65,6 +65,20 @@ def test_a_grid_holds_a_picture_for_every_place(tmp_path):
     assert (folders[0] / "1-2.0.png").read_bytes() != (folders[0] / "0-0.0.png").read_bytes()
 
 
+def test_a_grid_with_a_picture_too_many_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"\{'n': 2\} is shown in 2 pictures, the first place in 1"):
+        grids.write(tmp_path, lambda n: dot(n=n) * n, {"n": stops(1, 2)})
+
+
+def test_other_results_ask_for_another_grid(monkeypatch):
+    settings = explorers.Settings("laptop", "cpu", "", "published", 1)
+    before = explorers._key(DRAWN, settings)
+    assert explorers._key(DRAWN, settings) == before
+    made = explorers.record.read(ROOT / "figures" / "laptop" / DRAWN) | {"digest": "another"}
+    monkeypatch.setattr(explorers.record, "read", lambda folder: made)
+    assert explorers._key(DRAWN, settings) != before
+
+
 def test_an_explorer_writes_its_grid_where_it_is_told_to(tmp_path, monkeypatch):
     def draw(angle):
         figure, ax = plt.subplots(figsize=(1, 1))

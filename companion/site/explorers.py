@@ -9,7 +9,7 @@ from pathlib import Path
 
 import joblib
 
-from companion import grids
+from companion import grids, record
 from companion.execution import Settings, execute, inputs_digest
 from companion.run import root
 
@@ -35,7 +35,7 @@ def draw(sections: Iterable[str], folder: Path, jobs: int = 1) -> list[str]:
         How many notebooks are run side by side.
     """
     settings = Settings("laptop", "cpu", "", "published", 1)
-    keys = {section: inputs_digest(section, settings) for section in sections}
+    keys = {section: _key(section, settings) for section in sections}
     waiting = [section for section, key in keys.items() if _kept(folder / section) != key]
     # What is said here concerns the kernels, not the reader.
     warnings.filterwarnings("ignore", module="papermill|nbclient|jupyter_client|traitlets")
@@ -44,6 +44,12 @@ def draw(sections: Iterable[str], folder: Path, jobs: int = 1) -> list[str]:
         (folder / section / KEY).write_text(keys[section], encoding="utf-8")
         print(f"explorer of {section}")
     return waiting
+
+
+def _key(section: str, settings: Settings) -> str:
+    """Name the state of a notebook: its inputs, and the result tables that it is drawn from."""
+    made = record.read(root() / "figures" / settings.profile / section)
+    return f"{inputs_digest(section, settings)} {made['digest']}"
 
 
 def _kept(folder: Path) -> str:
