@@ -10,6 +10,7 @@ from companion.models.cnn import CifarCNN
 from companion.models.cnn_wide import WideCifarCNN
 from companion.models.coordinate_decoder import CoordinateAutoencoder
 from companion.models.critic import Critic
+from companion.models.dense import Dense
 from companion.models.digits_large import LargeDigitCNN
 from companion.models.generative_capsules import GenerativeCapsules
 from companion.models.glorot import glorot_start
@@ -38,6 +39,7 @@ __all__ = [
     "ControlledCode",
     "CoordinateAutoencoder",
     "Critic",
+    "Dense",
     "DigitCNN",
     "GenerativeCapsules",
     "GraphCNN",

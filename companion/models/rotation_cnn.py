@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from companion.models.dense import Dense
 from companion.models.glorot import glorot_start
 
 SLOPE = 0.1  # of the leaky rectifiers
@@ -120,7 +121,7 @@ class RotationCNN(nn.Module):
                 if row.norm:
                     self.norms.append(nn.BatchNorm2d(after, eps=1e-3, momentum=momentum))
                 side, before = -(-side // one.stride), after
-            self.hidden = nn.Linear(side**2 * before, dense)
+            self.hidden = Dense(side**2 * before, dense)
             self.scores = nn.Linear(dense, classes)
         glorot_start(self, seed=seed)
 

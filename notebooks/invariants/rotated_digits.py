@@ -38,7 +38,7 @@ import functools
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
 from companion import claims, data, models, plots, tables, training, widgets
 from companion.invariance import recognition
@@ -49,12 +49,13 @@ from companion.seeds import generator
 run = Run("invariants/rotated_digits", profile=profile, device=device, seed=seed)
 scale = run.scale(
     smoke=dict(width=0.125, steps=100, rate=1e-3, momentum=0.1, step=45.0, other_step=90.0, every=24, seeds=2,
-               others=("dropout_bn_02",), other_seeds=1, pooling=(), ablation_seeds=1),
+               others=("dropout_bn_02",), other_seeds=1, pooling=(), ablation_seeds=1, other_steps=100),
     laptop=dict(width=0.25, steps=800, rate=1e-3, momentum=0.02, step=5.0, other_step=30.0, every=4, seeds=3,
-                others=("dropout_bn_02",), other_seeds=2, pooling=(), ablation_seeds=2),
+                others=("dropout_bn_02",), other_seeds=2, pooling=(), ablation_seeds=2, other_steps=800),
     paper=dict(width=1.0, steps=112_800, rate=1e-4, momentum=0.002, step=1.0, other_step=5.0, every=1, seeds=5,
                others=("regular_01", "regular_02", "dropout_00", "dropout_01", "dropout_bn_01", "dropout_bn_02"),
-               other_seeds=5, pooling=("pooling_00", "pooling_01", "pooling_02"), ablation_seeds=3),
+               other_seeds=5, pooling=("pooling_00", "pooling_01", "pooling_02"), ablation_seeds=3,
+               other_steps=112_800),
 )  # fmt: skip
 
 # %% [markdown]
@@ -111,7 +112,7 @@ def examples():
 
 
 # %%
-def network(row, loss, held_back, norm, dropout, seed, checkpoint=None):
+def network(row, loss, held_back, norm, dropout, steps, seed, checkpoint=None):
     design = models.ROTATION_ROWS[row]
     if norm is not None:
         design = dataclasses.replace(design, norm=norm, dropout=dropout, leaky_output=False)
@@ -125,11 +126,11 @@ def network(row, loss, held_back, norm, dropout, seed, checkpoint=None):
         recognition.turned_batches(train, batch=128, device=torch.get_default_device(), held_back=kept,
                                    ranges=getattr(recognition, RANGES)),
         recognition.cross_entropy if loss == "one softmax" else recognition.double_softmax,
-        seed=seed, steps=scale.steps, checkpoint=checkpoint,
+        seed=seed, steps=steps, checkpoint=checkpoint,
         updates=functools.partial(torch.optim.Adam, lr=scale.rate, betas=(0.95, 0.999), fused=True),
         schedule=lambda step: 0.9 ** (step // 10_000),
         measure=functools.partial(recognition.tested, digits=test, step=30.0, other_step=90.0, every=8),
-        measure_at=milestones(scale.steps),
+        measure_at=milestones(steps),
     )  # fmt: skip
     return after_training(net, test, history)
 
@@ -164,16 +165,31 @@ ABLATIONS |= {
 ABLATIONS["all digits held back"] = AS_CODED | dict(row="regular_00", held_back="all")
 
 # %%
-SEEDS = dict.fromkeys(MAIN, scale.seeds) | dict.fromkeys(scale.others, scale.other_seeds)
-SEEDS |= dict.fromkeys(scale.pooling, 1) | dict.fromkeys(ABLATIONS, scale.ablation_seeds)
-points = [(name, ABLATIONS.get(name, AS_CODED | dict(row=name)) | dict(seed=one))
-          for name, seeds in SEEDS.items() for one in run.seeds(seeds)]  # fmt: skip
+SEEDS = dict.fromkeys(scale.others, scale.other_seeds) | dict.fromkeys(scale.pooling, 1)
+SEEDS |= dict.fromkeys(ABLATIONS, scale.ablation_seeds)
+ROWS = ABLATIONS | {name: AS_CODED | dict(row=name) for name in [*MAIN, *scale.others, *scale.pooling]}
+plan = [(name, scale.seeds, scale.steps) for name in MAIN]
+BASE, BEST = MAIN  # as they are compared with the others: after as many steps
+if scale.other_steps != scale.steps:
+    BASE, BEST = BRIEFLY = [f"{name}, {scale.other_steps:,} steps" for name in MAIN]
+    ROWS |= {brief: ROWS[name] for brief, name in zip(BRIEFLY, MAIN, strict=True)}
+    plan += [(name, max(scale.other_seeds, scale.ablation_seeds), scale.other_steps) for name in BRIEFLY]
+plan += [(name, seeds, scale.other_steps) for name, seeds in SEEDS.items()]
+points = [(name, ROWS[name] | dict(steps=steps, seed=one)) for name, seeds, steps in plan for one in run.seeds(seeds)]
 everything = run.sweep(network, [point for _, point in points])
 everything.insert(0, "network", [name for name, _ in points])
-table = everything[~everything.network.isin(ABLATIONS)]  # the published rows, as coded
+published = everything[~everything.network.isin(ABLATIONS)]  # the published rows, as coded
+table = published[published.network.isin(models.ROTATION_ROWS)]
 FEWEST = table.network.value_counts().min()  # networks of a row; the baseline and the best have more
 
+# %%
+if scale.other_steps != scale.steps:
+    told = f"In this run `{'` and `'.join(MAIN)}` have **{scale.steps:,}** training steps, all other networks "
+    told += f"**{scale.other_steps:,}**. What is compared with these are copies of the two with as few."
+    display(Markdown(told))
 
+
+# %%
 def trained(*names):
     return everything[everything.network.isin(names)]
 
@@ -185,7 +201,9 @@ def trained(*names):
 # recognize these digits rotated by, e.g., 90°." It should; does it?
 
 # %%
-opening = trained("regular_00", "all digits held back").melt("network", ["upright", "quarter"], "turned by", "accuracy")
+opening = trained("regular_00", BASE, "all digits held back").melt(
+    "network", ["upright", "quarter"], "turned by", "accuracy"
+)
 opening["turned by"] = opening["turned by"].replace({"upright": "0°", "quarter": "90°"})
 figure = plots.strip(opening, "network", "accuracy", hue="turned by", share=True, xlabel="")
 told = "Accuracy on all eight digits upright and a quarter turn to the left."
@@ -213,7 +231,7 @@ kept = ["network", "quantity", "reported", "mean", "low", "high", "sd", "n", "di
 run.table("accuracies", compared[kept], caption="The four accuracies (shares): reported, and ours over seeds.")
 
 # %%
-every = table.melt(["network", "seed"], ["p_test", "p_out", "p_inv"], "quantity", "accuracy")
+every = published.melt(["network", "seed"], ["p_test", "p_out", "p_inv"], "quantity", "accuracy")
 every["quantity"] = every["quantity"].str.replace("p_", "P_")
 figure = plots.strip(every, "quantity", "accuracy", hue="network", share=True, xlabel="")
 run.figure("accuracies", figure, caption="P_test, P_out and P_inv of every trained network.", n=FEWEST)
@@ -303,14 +321,14 @@ run.figure("taken_for", figure, caption="What 3 and 4 are taken for at 135° to 
 # network with linear scores (the article tried batch norm, dropout and both; published are only nets with dropout).
 
 # %%
-names = {"regular_00": "as coded", "regular_00, one softmax": "one softmax"}
-names |= {"dropout_bn_00": "as coded", "dropout_bn_00, one softmax": "one softmax"}
+names = {BASE: "as coded", "regular_00, one softmax": "one softmax"}
+names |= {BEST: "as coded", "dropout_bn_00, one softmax": "one softmax"}
 losses = trained(*names).assign(loss=lambda rows: rows.network.map(names))
 parts = {name.replace("p_", "P_"): losses.assign(accuracy=losses[name]) for name in ("p_test", "p_out", "p_inv")}
 figure = plots.panels(parts, functools.partial(plots.strip, x="row", y="accuracy", hue="loss", share=True), across=3,
                       size=(2.5, 2.5), ylabel="accuracy")  # fmt: skip
 told = "P_test, P_out and P_inv with the scripts' double softmax and with one softmax, "
-told += f"of {scale.seeds} and of {scale.ablation_seeds} seeds."
+told += "of {} and of {} seeds.".format(*losses.loss.value_counts()[["as coded", "one softmax"]] // len(MAIN))
 run.figure("losses", figure, caption=told, n=min(scale.seeds, scale.ablation_seeds))
 
 # %% [markdown]
@@ -319,7 +337,7 @@ run.figure("losses", figure, caption=told, n=min(scale.seeds, scale.ablation_see
 # angles of training? Those with two softmaxes and linear scores tell the softmax's part from that of the rectifier.
 
 # %%
-names = {"regular_00": "as coded", "neither": "two softmaxes, linear", "regular_00, one softmax": "one softmax, linear"}
+names = {BASE: "as coded", "neither": "two softmaxes, linear", "regular_00, one softmax": "one softmax, linear"}
 bare = everything.set_index("network").loc[list(names)]
 who = [f"{names[name]}, seed {one}" for name, one in bare.seed.items()]
 figure = plots.matrices({"recognised": np.stack(bare.recall)}, rows=who, columns=CLASSES, xlabel="digit")
@@ -341,7 +359,7 @@ given_up.groupby("network", sort=False).lost.agg(networks="size", with_a_class_g
 # Does either way of regularising the network help by itself?
 
 # %%
-CELLS = ["neither", "norm only", "dropout only", "dropout_bn_00"]
+CELLS = ["neither", "norm only", "dropout only", BEST]
 means = everything.groupby("network")[METRICS].mean().reindex(CELLS)
 parts = {name.replace("p_", "P_"): means[name].to_numpy().reshape(2, 2) for name in ("p_test", "p_out", "p_inv")}
 figure = plots.matrices(parts, rows=["no dropout", "dropout"], columns=["no norm", "norm"], places=1, cell=(0.95, 0.55))
@@ -520,16 +538,16 @@ run.claim("invariants.cnn.claim.bn", trained("dropout_bn_00")["p_inv_slip"], var
 # %%
 def ordered(larger, smaller, metric):
     """The metric of two networks by seed, the larger one first, for the seeds that both have."""
-    pair = table.pivot_table(index="seed", columns="network", values=metric)[[larger, smaller]]
+    pair = published.pivot_table(index="seed", columns="network", values=metric)[[larger, smaller]]
     return pair.dropna().to_numpy()
 
 
 run.claim("invariants.cnn.claim.bn.p_test", ordered("dropout_bn_00", "regular_00", "p_test"))
 run.claim("invariants.cnn.claim.bn.p_out", ordered("dropout_bn_00", "regular_00", "p_out"))
 if "dropout_bn_02" in scale.others and scale.other_seeds:
-    run.claim("invariants.cnn.claim.depth", ordered("dropout_bn_02", "dropout_bn_00", "p_test"))
-    run.claim("invariants.cnn.claim.depth.p_out", ordered("dropout_bn_02", "dropout_bn_00", "p_out"))
-    run.claim("invariants.cnn.claim.depth.p_inv", ordered("dropout_bn_00", "dropout_bn_02", "p_inv"))
+    run.claim("invariants.cnn.claim.depth", ordered("dropout_bn_02", BEST, "p_test"))
+    run.claim("invariants.cnn.claim.depth.p_out", ordered("dropout_bn_02", BEST, "p_out"))
+    run.claim("invariants.cnn.claim.depth.p_inv", ordered(BEST, "dropout_bn_02", "p_inv"))
 
 # %%
 run.finish()
