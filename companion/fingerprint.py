@@ -15,12 +15,13 @@ import functools
 import hashlib
 import importlib.util
 import inspect
+import itertools
 import json
 import linecache
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,8 @@ class _Reader:
     def value(self, name: str, value: Any, chains: set[tuple[str, ...]]) -> None:
         """Read what stands behind a name; `chains` are the attributes taken of it (`models.LeNet5` gives LeNet5)."""
         if isinstance(value, Scale):
+            if vars(self.scale) and self.scale is not value:
+                raise Undeclared("the unit reads two scales; a notebook has one")
             self.scale = value
             taken = {chain[0] for chain in chains if chain}
             self.scale_attributes |= taken if all(chains) else set(vars(value))
@@ -160,9 +163,10 @@ class _Reader:
             self._defined(name, value)
         else:
             self._plain(name, value)
-            for cls in type(value).__mro__:  # the methods of a dataclass or named tuple
-                if not _is_library(cls.__module__) and any(_methods(cls)):
-                    self._defined(cls.__name__, cls)
+            for one in _instances(value):
+                for cls in type(one).__mro__:  # the methods of a dataclass or named tuple
+                    if not _is_library(cls.__module__) and any(_methods(cls)):
+                        self._defined(cls.__name__, cls)
 
     def _plain(self, name: str, value: Any) -> None:
         try:
@@ -253,6 +257,20 @@ def _outside_names(label: str, function: Any, tree: ast.AST | None = None) -> It
             yield f"{label} default {key}", f"{label} default {key}", default
     for name in sorted(names & around.keys()):
         yield name, name, around[name]
+
+
+def _instances(value: Any) -> Iterator[Any]:
+    """Yield a plain value and, where it holds others, all of them."""
+    yield value
+    inside: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        inside = itertools.chain(value.keys(), value.values())
+    elif isinstance(value, list | tuple | set | frozenset):
+        inside = value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inside = vars(value).values()
+    for one in inside:
+        yield from _instances(one)
 
 
 def _methods(cls: type) -> Iterator[types.FunctionType]:

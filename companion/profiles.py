@@ -71,11 +71,12 @@ def choose_scale(profile: str, overrides: str, settings: dict[str, dict[str, Any
             raise ValueError(
                 f"SCALE sets {name!r}, which is no setting here; the settings are {', '.join(sorted(names))}"
             )
-        if not isinstance(value, type(chosen[name])):
-            raise ValueError(
-                f"SCALE sets {name}={value!r}, a {type(value).__name__}; it must be a {type(chosen[name]).__name__} "
-                f"like {chosen[name]!r}"
-            )
+        kinds: dict[type, Any] = {}  # a setting that is None in one profile may be a number in another
+        for example in (chosen[name], *(settings[other][name] for other in PROFILES)):
+            kinds.setdefault(type(example), example)
+        if type(value) not in kinds:
+            told = [f"a {kind.__name__} like {one!r}" if one is not None else "None" for kind, one in kinds.items()]
+            raise ValueError(f"SCALE sets {name}={value!r}, a {type(value).__name__}; it must be {' or '.join(told)}")
     changed = any(chosen[name] != value for name, value in given.items())
     return Scale(**chosen | given), changed
 

@@ -15,7 +15,7 @@ NAME = "record.json"
 VOLATILE = ("seconds", "compute_seconds", "units", "commit", "versions")
 
 # The columns of a claim's row that its verdict rests on: a record that was judged by others is out of date.
-JUDGED_BY = ("reported", "rule", "tolerance", "needs", "variant")
+JUDGED_BY = ("reported", "unit", "digits", "truncated", "rule", "tolerance", "needs", "variant")
 
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
@@ -47,6 +47,9 @@ _CLAIM = {
         "verdict": _VERDICT,
         "variant": _TEXT,
         "reported": {"type": ["number", "string", "null"]},
+        "unit": _TEXT,
+        "digits": {"type": ["integer", "null"]},
+        "truncated": {"type": "boolean"},
         "rule": _TEXT,
         "tolerance": _NUMBER,
         "needs": _TEXT,

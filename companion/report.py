@@ -15,10 +15,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from companion import claims, record
-from companion.claims import SOURCES, Verdict
+from companion.claims import SOURCES
 from companion.profiles import PROFILES
 from companion.run import root as project_root
-from companion.tally import CHANCE, ORDER, Row, count, read_rows
+from companion.tally import CHANCE, ORDER, Row, best, count, read_rows
 
 TITLES = {
     "reasonable": "Reasonable: using spatial features to learn the reasoning in computer vision",
@@ -123,14 +123,13 @@ def _changes() -> list[str]:
 
 
 def _readme_table(root: Path) -> str:
-    """Count the verdicts per paper, each claim at the largest profile that attempted it."""
-    laptop, paper = (read_rows(record.read_all(root / "figures" / profile)) for profile in PROFILES[1:])
-    best = [
-        small if large.verdict == Verdict.NOT_ATTEMPTED else large for small, large in zip(laptop, paper, strict=True)
-    ]
-    papers = {TITLES[source]: count(row for row in best if row.claim.source == source) for source in SOURCES}
+    """Count the verdicts per paper, each claim by the run that says most of it."""
+    laptop, paper = (record.read_all(root / "figures" / profile) for profile in PROFILES[1:])
+    reduced = {made["notebook"] for made in paper if made["reduced"]}
+    rows = [row for _, row in best(read_rows(laptop), read_rows(paper), reduced)]
+    papers = {TITLES[source]: count(row for row in rows if row.claim.source == source) for source in SOURCES}
     reports = [profile for profile in PROFILES[1:] if (root / "figures" / profile / "REPORT.md").exists()]
-    return _render("report.readme.j2", papers=papers, counts=count(best), reports=reports)
+    return _render("report.readme.j2", papers=papers, counts=count(rows), reports=reports)
 
 
 @functools.cache
@@ -162,7 +161,7 @@ def _write(path: Path, content: str) -> bool:
     if path.exists() and path.read_text(encoding="utf-8") == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     partial.write_text(content, encoding="utf-8")
     partial.replace(path)
     return True

@@ -145,7 +145,7 @@ class Run:
         unit : callable
             See `companion.sweep.sweep`.
         points : iterable of dict, optional
-            The settings one by one, where they are no full grid; `arguments` are not given then.
+            The settings one by one, where they are no full grid.
         batch : str, optional
             The argument of which the unit takes a list.
         chunk : int
@@ -157,7 +157,11 @@ class Run:
         ------
         ValueError
             If two sweeps of a notebook have the same name.
+        TypeError
+            If both `points` and `arguments` are given.
         """
+        if points is not None and arguments:
+            raise TypeError(f"the sweep is given points and {', '.join(arguments)}; it takes one or the other")
         name = name or unit.__name__
         if name in self._sweeps and self._interactive():
             del self._sweeps[name]  # a cell that is run again
@@ -309,8 +313,8 @@ class Run:
         results = {f"{name}.parquet": found for name, found in self._sweeps.items()}
         for name, found in results.items():
             published.write_table(self.folder / "results" / name, found.table, found.digest)
-        published.check_size(self.folder / "results")
         self._drop_leftovers(set(self._files) | {f"results/{name}" for name in results})
+        published.check_size(self.folder / "results")
         record.write(self.folder, self.record())
         return self.verdicts()
 

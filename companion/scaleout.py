@@ -80,6 +80,14 @@ def scheduler() -> str:
     return address
 
 
+def at_once(jobs: int) -> int:
+    """Return how many tasks `compute` has under way at once: `jobs`, or as many as a cluster has workers."""
+    if address := scheduler():
+        with _client(address) as client:
+            return _workers(client)
+    return jobs
+
+
 def compute(work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], *, jobs: int) -> Iterator[tuple[int, Any]]:
     """Yield (index, work(*tasks[index])) as the tasks finish, in any order.
 
@@ -90,8 +98,8 @@ def compute(work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], *, jobs:
     Raises
     ------
     WorkersDied
-        If workers die three times in a row and nothing finishes in between; on a cluster, after everything else was
-        yielded, if tasks killed every worker that they were given to.
+        If workers die three times in a row and nothing finishes in between; on a cluster, if three tasks in a row, or
+        any at the end, killed every worker that they were given to.
     NoCluster
         If the scheduler does not answer, has no worker for ten minutes, or its workers cannot do the work.
     """

@@ -99,8 +99,10 @@ def _is_room(module: str) -> bool:
     return package_modules()[module].name == "__init__.py"
 
 
-def _times() -> dict[str, int]:
-    return {name: path.stat().st_mtime_ns for name, path in package_modules().items()}
+def _times(modules: Iterable[str]) -> dict[str, int | None]:
+    """Return when each module was written, None where it is gone."""
+    paths = {name: package_modules()[name] for name in modules}
+    return {name: path.stat().st_mtime_ns if path.exists() else None for name, path in paths.items()}
 
 
 def check_unchanged(modules: Iterable[str]) -> None:
@@ -111,10 +113,10 @@ def check_unchanged(modules: Iterable[str]) -> None:
     StaleSession
         If one of the modules was edited since this session began.
     """
-    now = _times()
-    if edited := [name for name in modules if now.get(name) != _AT_START[name]]:
+    now = _times(modules := list(modules))
+    if edited := [name for name in modules if now[name] != _AT_START[name]]:
         raise StaleSession(f"{', '.join(edited)} was edited after this session imported it; restart it")
 
 
 # Taken when the package is imported, that is before anything can have been computed.
-_AT_START = _times()
+_AT_START = _times(package_modules())

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import platformdirs
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from companion import rekey, scaleout
@@ -88,8 +89,8 @@ def sweep(
     ----------
     unit : callable
         Takes plain arguments by name, among them `seed`; returns a dict or a list of dicts. If it has a parameter
-        `checkpoint`, it is handed a path that lasts until its result is stored. If it takes a list (`batch`), it
-        returns one dict for each item of that list.
+        `checkpoint` (and no `batch`), it is handed a path that lasts until its result is stored. If it takes a list
+        (`batch`), it returns one dict for each item of that list.
     points : sequence of dict
         Arguments; see `grid`.
     store : Store
@@ -125,8 +126,9 @@ def sweep(
     entries = {key: entry for key in dict.fromkeys(keys) if (entry := store.get(key)) is not None}
     missing = {key: point for key, point in zip(keys, points, strict=True) if key not in entries}
 
-    fair = -(-len(missing) // jobs)  # no worker is idle while another has a chunk that could be shared
-    tasks = list(_tasks(unit, missing, store, batch, max(1, min(chunk, fair))))
+    if batch is not None and missing:  # no worker is idle while another has a chunk that could be shared
+        chunk = min(chunk, -(-len(missing) // scaleout.at_once(jobs)))
+    tasks = list(_tasks(unit, missing, store, batch, chunk))
     code = cloudpickle.dumps(unit)
     calls = [(code, call, reached.modules | _versions(), device) for _, call in tasks]
     failures: list[_Failure] = []
@@ -150,7 +152,7 @@ def sweep(
                         "result": part,
                     }
                     store.put(key, entries[key])
-            progress.advance(len(task_keys))
+            progress.advance(len(task_keys), kept=not isinstance(parts, _Failure))
     if failures:
         raise SweepFailed(
             f"{len(failures)} of {len(tasks)} calls of {unit.__name__} failed, everything else is kept. "
@@ -250,11 +252,12 @@ def _work(code: bytes, arguments: Point, needed: dict[str, str], device: str) ->
     started = time.perf_counter()
     try:
         if device == "cpu":
-            torch.set_num_threads(1)
+            torch.set_num_threads(1)  # and the BLAS of NumPy and SciPy, below
         # A unit that draws from the global generator all the same depends on its own arguments only.
         with (
             torch.random.fork_rng(devices=[device] if device == "cuda" else []),
             torch.device(device),
+            threadpool_limits(1 if device == "cpu" else None, user_api="blas"),
             _checkpoint_here(arguments) as usable,
         ):
             torch.manual_seed(stream(int(digest(_without_checkpoint(arguments))[:15], 16), "points"))
@@ -305,7 +308,7 @@ class _Progress:
     """A bar where people look on, sober lines on stderr where a program does."""
 
     def __init__(self, name: str, *, total: int, read_back: int) -> None:
-        self.name, self.total, self.read_back, self.done = name, total, read_back, read_back
+        self.name, self.total, self.read_back, self.done, self.computed = name, total, read_back, read_back, 0
         self.headless = bool(os.environ.get("COMPANION_HEADLESS"))
         self.bar = tqdm(total=total, initial=read_back, desc=name, unit="unit", disable=self.headless, leave=False)
         self.said_at = time.monotonic()
@@ -313,15 +316,16 @@ class _Progress:
     def __enter__(self) -> _Progress:
         return self
 
-    def advance(self, units: int) -> None:
+    def advance(self, units: int, *, kept: bool) -> None:
         self.done += units
+        self.computed += units if kept else 0
         self.bar.update(units)
         if self.headless and time.monotonic() - self.said_at > LINE_EVERY and self.done < self.total:
             self._say(f"{self.done} of {self.total} units")
 
     def __exit__(self, *_: object) -> None:
         self.bar.close()
-        self._say(f"{self.done - self.read_back} units computed, {self.read_back} read back")
+        self._say(f"{self.computed} units computed, {self.read_back} read back")
 
     def _say(self, what: str) -> None:
         self.said_at = time.monotonic()

@@ -55,7 +55,7 @@ def summarise(table: pd.DataFrame, values: str | Sequence[str], by: str | Sequen
     by = [by] if isinstance(by, str) else list(by)
     names = [values] if isinstance(values, str) else list(values)
     rows = []
-    for group, part in table.groupby(by, sort=False):
+    for group, part in table.groupby(by, sort=False, dropna=False):
         for name in names:
             sample = part[name].to_numpy(float)
             interval = mean_interval(sample)

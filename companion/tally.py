@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,28 @@ def read_rows(records: Iterable[dict[str, Any]]) -> list[Row]:
     family = [row for row in rows if row.counted and row.p is not None and row.claim.rule != "equal"]
     adjusted = dict(zip((row.claim.id for row in family), false_discovery([row.p for row in family]), strict=True))
     return [replace(row, adjusted=adjusted.get(row.claim.id, row.p)) for row in rows]
+
+
+def best(laptop: Iterable[Row], paper: Iterable[Row], reduced: Collection[str]) -> list[tuple[str, Row]]:
+    """Return every claim's row from the run that says most of it, with that run's profile.
+
+    The paper profile's, where it attempted the claim; but a reduced run does not take the place of a verdict that
+    stands at laptop unless it settles the claim itself.
+
+    Parameters
+    ----------
+    laptop, paper : iterable of Row
+        Of `read_rows`, in the same order.
+    reduced : collection of str
+        Notebooks whose paper run was reduced.
+    """
+    settled = (Verdict.AGREES, Verdict.DIFFERS)
+    found = []
+    for small, large in zip(laptop, paper, strict=True):
+        silent = large.verdict == Verdict.NOT_ATTEMPTED
+        less = large.notebook in reduced and large.verdict not in settled and small.verdict in settled
+        found.append(("laptop", small) if silent or less else ("paper", large))
+    return found
 
 
 def _row(claim: Claim, made: dict[str, Any], entry: dict[str, Any]) -> Row:

@@ -494,6 +494,23 @@ PAIRS = {
         """,
     ),
 }
+CASES = """
+import dataclasses
+@dataclasses.dataclass(frozen=True)
+class Case:
+    k: int
+    def value(self, x):
+        return self.k {} x
+cases = {}
+def square(x):
+    return {}.value(x)
+"""
+for kind, held, taken in (
+    ("dict", "{'a': Case(2)}", "cases['a']"),
+    ("tuple in a list", "[(1, Case(2))]", "cases[0][1]"),
+    ("field", "Case(Case(2))", "cases.k"),
+):
+    PAIRS[f"method of an instance in a {kind}"] = (CASES.format("*", held, taken), CASES.format("+", held, taken))
 UNIT = "\ndef unit(a, seed):\n    return dict(value=square(a))\n"
 
 
@@ -567,6 +584,13 @@ def test_what_has_no_digest_is_named(notebook, project, line, kind):
         dependencies(made.unit)
     if hasattr(made.thing, "close"):
         made.thing.close()
+
+
+def test_a_second_scale_is_refused(notebook):
+    source = "from companion.fingerprint import Scale\none, two = Scale(a=1), Scale(a=2)\n"
+    made = notebook(source + "def unit(seed):\n    return dict(value=one.a + two.a)\n")
+    with pytest.raises(Undeclared, match="the unit reads two scales; a notebook has one"):
+        dependencies(made.unit)
 
 
 def test_source_that_cannot_be_read_is_named():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from companion import models, plots, tables
 
@@ -29,6 +30,23 @@ def test_small_shares_have_ticks_that_differ():
     figure.canvas.draw()
     told = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(set(told)) == len(told) and all(label.endswith("%") for label in told)
+
+
+def test_a_group_without_a_colour_is_an_error_and_not_left_out():
+    table = pd.DataFrame({"x": range(9), "y": range(9), "group": list("abcdefghi")})
+    with pytest.raises(ValueError, match="9 groups are given; a figure has colours for 8"):
+        plots.scatter(table, "x", "y", hue="group")
+
+
+def test_every_reported_number_has_its_line():
+    table = pd.DataFrame({"arm": ["a"] * 3, "gain": [0.1, 0.2, 0.3]})
+    plain, marked = (plots.strip(table, "arm", "gain", reported=one) for one in (None, dict.fromkeys("pqrst", 0.2)))
+    assert len(marked.axes[0].lines) == len(plain.axes[0].lines) + 5
+
+
+def test_a_summary_keeps_groups_whose_name_is_none():
+    table = pd.DataFrame({"norm": [None, True, None], "accuracy": [0.1, 0.2, 0.3]})
+    assert tables.summarise(table, "accuracy", "norm")["n"].tolist() == [2, 1]
 
 
 def test_tables_put_together_are_unrolled_row_by_row():

@@ -8,7 +8,7 @@ import pytest
 from companion import rekey
 from companion.fingerprint import dependencies
 from companion.models import MLP
-from companion.source import tree_digest
+from companion.source import package_modules, tree_digest
 from companion.store import Store
 from companion.sweep import _keys, grid, sweep
 
@@ -22,6 +22,7 @@ def refactored(monkeypatch):
     """The package as if its modules had another tree at the commit "before"."""
     monkeypatch.setattr(rekey, "_digest_at", lambda commit, module: f"{module} at {commit}")
     monkeypatch.setenv(rekey.PROOF, "tests/test_same_bits.py")
+    monkeypatch.setenv(rekey.RAN, "\n".join(package_modules()))
     monkeypatch.delenv(rekey.SINCE, raising=False)
     return monkeypatch
 
@@ -69,9 +70,37 @@ def test_an_unknown_commit_is_refused():
         rekey.prove("tests/test_seeds.py", "no-such-commit")
 
 
-@pytest.mark.parametrize("test", ["", "tests/test_packaging.py::no_such_test"])
-def test_nothing_is_rekeyed_without_a_proof(monkeypatch, test):
+def test_a_change_that_the_proof_does_not_run_is_refused(refactored, tmp_path):
+    store, points = Store(tmp_path), grid(seed=[1])
+    kept_before(store, points)
+    refactored.setenv(rekey.SINCE, "before")
+    refactored.setenv(rekey.RAN, "companion.seeds")
+    with pytest.raises(
+        rekey.Unproven, match=r"companion\.models\.mlp changed since before, and PROOF='tests/test_same_bits"
+    ):
+        sweep(unit, points, store=store)
+
+
+@pytest.fixture
+def own_environment(monkeypatch):
     monkeypatch.setattr(rekey, "_digest_at", lambda commit, module: "known")
     monkeypatch.setattr(rekey.os, "environ", dict(rekey.os.environ))
-    with pytest.raises(ValueError, match=f"PROOF names the test '{test}', which did not pass"):
+
+
+@pytest.mark.parametrize(("test", "why"), [("", ""), ("tests/test_packaging.py::no_such_test", ".*no_such_test.*;")])
+def test_nothing_is_rekeyed_without_a_proof(own_environment, test, why):
+    with pytest.raises(
+        ValueError, match=f"PROOF names the test '{test}', which did not pass;{why} nothing was re-keyed"
+    ):
         rekey.prove(test, "HEAD")
+
+
+def test_the_proof_tells_what_it_ran(own_environment, tmp_path):
+    proof = tmp_path / "test_proof.py"
+    proof.write_text(
+        f"import os, pathlib\ndef test(): pathlib.Path(os.environ['{rekey.RAN}']).write_text('companion.a')"
+    )
+    rekey.prove(str(proof), "HEAD")
+    rekey.check_proven(["companion.a"])
+    with pytest.raises(rekey.Unproven, match=r"companion\.b, companion\.c changed since HEAD"):
+        rekey.check_proven(["companion.c", "companion.a", "companion.b"])

@@ -41,12 +41,8 @@ def _entry(identifier, verdict, p=0.5, reason="", **further):
     variants = {name: headline | {"verdict": other} for name, other in further.items()} | {row.variant: headline}
     return {
         "verdict": verdict,
-        "variant": row.variant,
-        "reported": row.reported,
-        "rule": row.rule,
-        "tolerance": row.tolerance,
-        "needs": row.needs,
         "variants": variants,
+        **{column: getattr(row, column) for column in record.JUDGED_BY},
     }
 
 
@@ -311,6 +307,28 @@ def test_the_readme_counts_each_claim_at_its_best_profile(tmp_path):
     assert report.write("laptop", root=tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("laptop", "paper", "reduced", "counted"),
+    [
+        ("agrees", "inconclusive", True, "agrees"),  # a reduced run that cannot tell
+        ("agrees", "inconclusive", False, "inconclusive"),
+        ("agrees", "differs", True, "differs"),
+        ("inconclusive", "inconclusive", True, "inconclusive"),
+        ("inconclusive", None, True, "inconclusive"),
+        (None, "inconclusive", True, "inconclusive"),
+    ],
+)
+def test_what_a_reduced_paper_run_leaves_open_is_told_by_the_laptop_run(tmp_path, laptop, paper, reduced, counted):
+    for profile, verdict in (("laptop", laptop), ("paper", paper)):
+        _put(tmp_path / "figures", {DRAWS[0]: _entry(DRAWS[0], verdict)} if verdict else {}, profile=profile)
+    small, large = (tally.read_rows(record.read_all(tmp_path / "figures" / name)) for name in ("laptop", "paper"))
+    found = {
+        row.claim.id: (profile, row) for profile, row in tally.best(small, large, {NOTEBOOK} if reduced else set())
+    }
+    assert found[DRAWS[0]][1].verdict == counted
+    assert found[DRAWS[0]][0] == ("laptop" if laptop == counted != paper else "paper")
+
+
 def test_a_readme_without_markers_is_left_alone(tmp_path):
     (tmp_path / "README.md").write_text("<!-- verdicts:begin --> only\n", encoding="utf-8")
     report.write("laptop", root=tmp_path)
@@ -318,7 +336,17 @@ def test_a_readme_without_markers_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"rule": "below"}, {"reported": -1.0}, {"variant": "other"}, {"tolerance": 99.0}, {"needs": "smoke"}]
+    "change",
+    [
+        {"rule": "below"},
+        {"reported": -1.0},
+        {"variant": "other"},
+        {"tolerance": 99.0},
+        {"needs": "smoke"},
+        {"digits": 7},
+        {"unit": "nats"},
+        {"truncated": True},
+    ],
 )
 def test_a_record_of_a_row_that_changed_is_refused(tmp_path, change):
     _put(tmp_path, {DRAWS[0]: _entry(DRAWS[0], "agrees") | change})

@@ -21,6 +21,7 @@ SCALES = dict(
     laptop=dict(epochs=2, seeds=3, layers=(0, 1)),
     paper=dict(epochs=3, seeds=5, layers=(0, 1, 2)),
 )
+ALL = {profile: dict(tests=None if profile == "paper" else 10) for profile in SCALES}  # None: no limit
 DRAW = "understanding.lenet.orig.orig"  # 98.94 percent, rule draw, needs the paper profile
 SETUP = "understanding.ref.side"  # 10, rule equal, any profile will do
 
@@ -337,6 +338,24 @@ def test_overrides_that_do_not_fit_are_told(project, monkeypatch, overrides, sai
     monkeypatch.setenv("COMPANION_SCALE", overrides)
     with pytest.raises(ValueError, match=said):
         Run(SECTION, profile="smoke", device="cpu").scale(**SCALES)
+
+
+def test_a_setting_without_a_limit_can_be_given_one(project, monkeypatch):
+    monkeypatch.setenv("COMPANION_SCALE", "tests=5")
+    assert Run(SECTION, profile="paper", device="cpu").scale(**ALL).tests == 5
+    monkeypatch.setenv("COMPANION_SCALE", "tests=None")
+    assert Run(SECTION, profile="laptop", device="cpu").scale(**ALL).tests is None
+    monkeypatch.setenv("COMPANION_SCALE", "tests=few")
+    with pytest.raises(ValueError, match="SCALE sets tests='few', a str; it must be None or a int like 10"):
+        Run(SECTION, profile="paper", device="cpu").scale(**ALL)
+
+
+def test_points_and_arguments_are_not_given_together(project):
+    def unit(seed, epochs=10):
+        return dict(value=epochs)
+
+    with pytest.raises(TypeError, match="the sweep is given points and epochs; it takes one or the other"):
+        Run(SECTION, profile="smoke", device="cpu").sweep(unit, [dict(seed=0)], epochs=5)
 
 
 def test_every_profile_has_the_same_settings(project):

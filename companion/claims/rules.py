@@ -1,7 +1,10 @@
 """The rules by which a result is judged against a claim.
 
 A rule sets an interval of ours beside the region of values that the claim allows: `agrees` means inside the region,
-`differs` means wholly outside it, anything else is `inconclusive`.
+`differs` means wholly outside it, anything else is `inconclusive`. Rule draw, for a number that the paper drew once,
+sets the interval of one further draw beside the number as printed: `agrees` means that they meet, `differs` that they
+do not. It speaks only where that interval is no wider than the row allows; a wider one is `inconclusive` wherever it
+lies.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Poses(Protocol):
         """Draw one pose per label as it is in training: (N,) angles or (N, 2) shifts."""
 
     def code(self, poses: torch.Tensor) -> torch.Tensor:
-        """Return what the decoder is told of the poses, (N, 2)."""
+        """Return what the decoder is told of the poses: (N, numbers), two for turns and shifts."""
 
     def apply(self, images: torch.Tensor, poses: torch.Tensor) -> torch.Tensor:
         """Return the images (N, 1, 28, 28) in their poses, (N, 1, H, W)."""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from companion.plots.theme import PALETTE, dress, themed
+from companion.plots.theme import PALETTE, coloured, dress, themed
 
 GAP = 3  # places left empty between two groups
 
@@ -61,7 +61,7 @@ def by_condition(
         dress(ax, share=True, ylabel="" if j else str(rows[i]), title="" if i else str(columns[j]))
         ax.set_xticks(middles, middles.index)
         ax.grid(axis="x", visible=False)
-    handles = [plt.Line2D([], [], color=colour, marker="o", ms=3) for colour, _ in zip(PALETTE, lines, strict=False)]
+    handles = [plt.Line2D([], [], color=colour, marker="o", ms=3) for colour, _ in coloured(lines)]
     figure.legend(handles, [str(line) for line in lines], title=hue, loc="outside right upper")
     figure.supxlabel(xlabel, size=9)
     figure.supylabel(ylabel, size=9)

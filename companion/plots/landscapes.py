@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from companion.plots.theme import PALETTE, dress, panel, themed
+from companion.plots.theme import PALETTE, coloured, dress, panel, themed
 
 
 @themed
@@ -69,7 +69,7 @@ def bands(
     """
     figure, ax = panel(ax, (5.2, 3.2))
     groups = [("", table)] if hue is None else table.groupby(hue, sort=False)
-    for colour, (label, part) in zip(PALETTE, groups, strict=False):
+    for colour, (label, part) in coloured(groups):
         ax.plot(part[x], part[y], color=colour, label=str(label), marker="o", ms=3)
         ax.fill_between(part[x], part["low"], part["high"], color=colour, alpha=0.18, lw=0)
     dress(ax, log=True, xlabel=xlabel or x, ylabel=ylabel or y, title=title)

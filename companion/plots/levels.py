@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from companion.plots.lines import curves
-from companion.plots.theme import REPORTED, panel, themed
+from companion.plots.theme import REPORTED, STYLES, panel, themed
 
 
 @themed
@@ -39,7 +40,7 @@ def levels(
         Of `curves`.
     """
     figure, ax = panel(ax, size)
-    for (label, height), style in zip((theory or {}).items(), ("--", ":", "-."), strict=False):
+    for (label, height), style in zip((theory or {}).items(), itertools.cycle(STYLES), strict=False):
         ax.axhline(height, color="0.45", ls=style, lw=1.1, label=label)
     if reported is not None and len(reported):
         ax.plot(reported[x], reported[y], "x", ms=5.5, mew=1.5, color=REPORTED, label="reported", zorder=5)

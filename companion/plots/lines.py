@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from companion.plots.theme import PALETTE, REPORTED, dress, panel, reported_lines, themed, within_shares
+from companion.plots.theme import PALETTE, REPORTED, coloured, dress, panel, reported_lines, themed, within_shares
 from companion.tables import summarise
 
 
@@ -182,7 +182,7 @@ def scatter(
     """Draw one point a row, in a colour for each value of `hue`."""
     figure, ax = panel(ax, (4.4, 3.4))
     groups = [("", table)] if hue is None else table.groupby(hue, sort=False)
-    for colour, (label, part) in zip(PALETTE, groups, strict=False):
+    for colour, (label, part) in coloured(groups):
         ax.plot(part[x], part[y], "o", ms=4, mew=0, alpha=0.7, color=colour, label=str(label))
     dress(ax, xlabel=xlabel or x, ylabel=ylabel or y, title=title)
     if hue is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-from companion.plots.theme import PALETTE, themed
+from companion.plots.theme import PALETTE, coloured, themed
 
 
 @themed
@@ -64,7 +64,7 @@ def points_3d(
             ax.add_collection3d(Poly3DCollection([corners], facecolor=tint, alpha=0.13, lw=0))
         rest = ~np.isin(labels, list(names))
         ax.scatter(*points[rest].T, s=3, color="0.6", alpha=0.5, label="background", rasterized=True)
-        for colour, (label, name) in zip(PALETTE, names.items(), strict=False):
+        for colour, (label, name) in coloured(names.items()):
             ax.scatter(*points[labels == label].T, s=4, color=colour, label=name)
         if limits:
             ax.set(xlim=(-limits, limits), ylim=(-limits, limits), zlim=(-limits, limits))

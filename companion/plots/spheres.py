@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from companion.plots.theme import PALETTE, themed
+from companion.plots.theme import PALETTE, coloured, themed
 
 
 @themed
@@ -33,7 +33,7 @@ def polar(parts: Mapping[str, pd.DataFrame], angle: str, value: str, *, hue: str
     figure, axes = plt.subplots(1, len(parts), figsize=size, subplot_kw={"projection": "polar"}, squeeze=False)
     top = max(float(np.abs(part[value]).max()) for part in parts.values())
     for ax, (title, part) in zip(axes.flat, parts.items(), strict=True):
-        for colour, (label, line) in zip(PALETTE, part.groupby(hue, sort=False), strict=False):
+        for colour, (label, line) in coloured(part.groupby(hue, sort=False)):
             line = line.sort_values(angle)
             turned, values = np.radians(line[angle]), line[value].to_numpy()
             ax.plot(turned, np.where(values >= 0, values, np.nan), color=colour, label=str(label))

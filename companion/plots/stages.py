@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from companion.plots.theme import PALETTE, dress, panel, themed
+from companion.plots.theme import coloured, dress, panel, themed
 
 
 @themed
@@ -42,7 +42,7 @@ def stages(
             ax.axvspan(start - 1, stop, color="0.93", lw=0, zorder=0)
         if place:
             ax.axvline(start - 1, color="0.75", lw=0.6, zorder=0)
-    for colour, (label, part) in zip(PALETTE, table.dropna(subset=[y]).groupby(hue, sort=False), strict=False):
+    for colour, (label, part) in coloured(table.dropna(subset=[y]).groupby(hue, sort=False)):
         for _, one in part.groupby("seed"):
             ax.plot(one["epoch"], one[y], color=colour, lw=0.7, alpha=0.45)
         mean = part.groupby("epoch")[y].mean()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,6 +19,7 @@ Values = float | pd.Series
 
 REPORTED = "#c1272d"  # what a paper reports is red in every figure, and nothing else is
 PALETTE = ("#2f5d8a", "#d98c2b", "#4c9a6a", "#7d5ba6", "#3aa6b9", "#8c6d4f", "#b5548a", "#6b7785")
+STYLES = ("--", ":", "-.")  # of horizontal lines, again from the first where there are more
 SEQUENTIAL = sns.light_palette(PALETTE[0], as_cmap=True)
 DIVERGING = sns.blend_palette([PALETTE[1], "0.97", PALETTE[0]], as_cmap=True)
 THEME = {
@@ -42,6 +44,7 @@ THEME = {
 }
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def themed(plot: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -105,9 +108,23 @@ def panel(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
     return plt.subplots(figsize=size)
 
 
+def coloured(groups: Iterable[T]) -> list[tuple[str, T]]:
+    """Give every group a colour of its own.
+
+    Raises
+    ------
+    ValueError
+        If there are more groups than colours.
+    """
+    groups = list(groups)
+    if len(groups) > len(PALETTE):
+        raise ValueError(f"{len(groups)} groups are given; a figure has colours for {len(PALETTE)}")
+    return list(zip(PALETTE, groups, strict=False))
+
+
 def reported_lines(ax: Axes, reported: Mapping[str, float] | None) -> None:
     """Draw a horizontal line for each number that the paper reports."""
-    for (label, height), style in zip((reported or {}).items(), ("--", ":", "-."), strict=False):
+    for (label, height), style in zip((reported or {}).items(), itertools.cycle(STYLES), strict=False):
         ax.axhline(height, color=REPORTED, ls=style, lw=1.2, label=label)
 
 

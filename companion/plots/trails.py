@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from companion.plots.theme import PALETTE, REPORTED, dress, panel, themed
+from companion.plots.theme import REPORTED, coloured, dress, panel, themed
 
 
 @themed
@@ -39,7 +39,7 @@ def trails(
         Height of a grey line.
     """
     figure, ax = panel(ax, (6.8, 3.6))
-    for colour, (label, part) in zip(PALETTE, ends.groupby(hue, sort=False), strict=False):
+    for colour, (label, part) in coloured(ends.groupby(hue, sort=False)):
         for _, path in paths[paths[hue] == label].groupby("seed"):
             ax.plot(path[x], path[y], "-o", ms=2, lw=0.8, alpha=0.5, color=colour)
         ax.plot(part[x], part[y], "o", ms=6, color=colour, mec="white", mew=0.6, label=str(label), zorder=3)

@@ -37,7 +37,7 @@ def read(
     Parameters
     ----------
     best : mapping
-        For each claim the largest profile that attempted it, and its row there.
+        For each claim the profile whose run says most of it, and its row there (`companion.tally.best`).
     records : mapping
         The records by profile and notebook.
 

@@ -19,13 +19,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from nbformat import NotebookNode
 
 from companion import grids, record
-from companion.claims import SOURCES, Verdict
+from companion.claims import SOURCES
 from companion.coverage import CONTEXT
 from companion.profiles import PROFILES
 from companion.report import TITLES, escape_markdown
 from companion.site import findings
 from companion.site.explorers import CALL
-from companion.tally import Row, count, read_rows
+from companion.tally import Row, best, count, read_rows
 
 LONG = 12  # lines of a code cell from which on it is folded away
 
@@ -157,13 +157,8 @@ def _contents(root: Path) -> dict[str, Any]:
         for one in record.read_all(root / "figures" / profile)
     }
     rows = {profile: read_rows(one for (of, _), one in made.items() if of == profile) for profile in PROFILES[1:]}
-    best: dict[str, tuple[str, Row]] = {}
-    for profile in PROFILES[1:]:  # the larger one last
-        best |= {
-            row.claim.id: (profile, row)
-            for row in rows[profile]
-            if row.claim.id not in best or row.verdict != Verdict.NOT_ATTEMPTED
-        }
+    reduced = {notebook for (profile, notebook), one in made.items() if profile == "paper" and one["reduced"]}
+    kept = {row.claim.id: (profile, row) for profile, row in best(rows["laptop"], rows["paper"], reduced)}
     with (root / "coverage.csv").open(newline="", encoding="utf-8") as lines:
         # Labels are as in the papers' files, two asterisks where a heading is broken in two.
         covered = [
@@ -171,10 +166,10 @@ def _contents(root: Path) -> dict[str, Any]:
             for line in csv.DictReader(lines)
             if line["notebook"] != CONTEXT
         ]
-    chapters = [_chapter(source, root, covered, made, best) for source in SOURCES]
+    chapters = [_chapter(source, root, covered, made, kept) for source in SOURCES]
     titles = {notebook["name"]: notebook["title"] for chapter in chapters for notebook in chapter["notebooks"]}
-    found = findings.read(best, made)
-    return {"chapters": chapters, "titles": titles, "findings": found, "counts": count(row for _, row in best.values())}
+    found = findings.read(kept, made)
+    return {"chapters": chapters, "titles": titles, "findings": found, "counts": count(row for _, row in kept.values())}
 
 
 def _chapter(

@@ -1,4 +1,4 @@
-"""Checkpoints of long trainings: written atomically, read back whole or not at all."""
+"""Checkpoints of long trainings: written atomically; one that is damaged all the same is an error."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@
 # 99.3, 25.7 and 4.1 %, more layers hardly another picture. Conventional CNNs "fail to generalize the idea of rotation".
 #
 # **Time on two cores.** smoke: seconds; laptop: two minutes; paper (112,800 steps; 5 seeds of each strided network, 1
-# of those with pooling): hours on a GPU, three hours a network on a CPU core. The laptop run has a quarter of the
+# of those with pooling): hours on a GPU, two hours a network on a CPU core. The laptop run has a quarter of the
 # units, under a hundredth of the steps at ten times the rate, and a quarter of the test images: it shows where
 # recognition ends and what the evaluation did, not differences of a percent.
 

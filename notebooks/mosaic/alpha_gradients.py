@@ -116,7 +116,7 @@ def follow(held, seed):
     return gradients.follow(seed, held=held, dtype=dtype, **settings)
 
 
-results = run.sweep(follow, held=[False, True], seed=run.seeds(scale.seeds), batch="seed", chunk=5)
+results = run.sweep(follow, held=[False, True], seed=run.seeds(scale.seeds), batch="seed", chunk=15)
 
 # %%
 WAYS = {False: "focus learned", True: "weights held at 1/9"}

@@ -124,7 +124,7 @@ designs += [(kind, n, "alone") for kind in ("centre", "moons") for n in scale.el
 
 # %%
 points = [dict(kind=k, amount=n, way=way, seed=s) for k, n, way in designs for s in run.seeds(scale.seeds)]
-results = run.sweep(learn, points, batch="seed", chunk=4)
+results = run.sweep(learn, points, batch="seed", chunk=15)
 
 
 def pick(kind, n, way):

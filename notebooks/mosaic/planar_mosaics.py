@@ -187,7 +187,9 @@ jobs = [
     for kind, variance in reversed(TYPES)
     if reader == "deep attention" or variance == VARIANCES[kind][0]
 ]
-types = run.sweep(on_types, [one | dict(seed=s) for one in jobs for s in run.seeds(scale.seeds)], batch="seed", chunk=5)
+types = run.sweep(
+    on_types, [one | dict(seed=s) for one in jobs for s in run.seeds(scale.seeds)], batch="seed", chunk=15
+)
 types["type"] = [name_of(*one) for one in zip(types["kind"], types["variance"], strict=True)]
 types["focus"] = types["ftpt"] + types["ftpf"]  # share of mosaics with the largest weight on the foreground
 
@@ -386,7 +388,7 @@ def with_fixed_focus(kind, seed):
 
 # %%
 kinds = sorted(EPOCHS)
-fixed = run.sweep(with_fixed_focus, kind=kinds[::-1], seed=run.seeds(scale.seeds), batch="seed", chunk=5)
+fixed = run.sweep(with_fixed_focus, kind=kinds[::-1], seed=run.seeds(scale.seeds), batch="seed", chunk=15)
 
 
 def of_fixed(kind):
@@ -541,7 +543,7 @@ jobs = [
     for problem in dict.fromkeys([*(f"flip D{d} K{k}" for d, k in HIGHER[::-1]), *more, *PROBLEMS])
     for one in run.seeds(more.get(problem, scale.seeds))
 ]
-points = run.sweep(on_points, jobs, batch="seed", chunk=5)
+points = run.sweep(on_points, jobs, batch="seed", chunk=15)
 points["focus"] = points["ftpt"] + points["ftpf"]
 
 
