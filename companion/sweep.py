@@ -253,6 +253,8 @@ def _work(code: bytes, arguments: Point, needed: dict[str, str], device: str) ->
     try:
         if device == "cpu":
             torch.set_num_threads(1)  # and the BLAS of NumPy and SciPy, below
+        else:
+            no_tf32()
         # A unit that draws from the global generator all the same depends on its own arguments only.
         with (
             torch.random.fork_rng(devices=[device] if device == "cuda" else []),
@@ -268,6 +270,11 @@ def _work(code: bytes, arguments: Point, needed: dict[str, str], device: str) ->
     finally:
         torch.set_num_threads(threads)
     return rows, time.perf_counter() - started
+
+
+def no_tf32() -> None:
+    """Let fp32 on a GPU be fp32: unless told otherwise, PyTorch rounds what a convolution multiplies to ten bits."""
+    torch.backends.cudnn.conv.fp32_precision = torch.backends.cudnn.rnn.fp32_precision = "ieee"
 
 
 def _versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ import torch
 
 from companion import scaleout
 from companion.store import Store
-from companion.sweep import SweepFailed, grid, sweep
+from companion.sweep import SweepFailed, grid, no_tf32, sweep
 
 # --- grid
 
@@ -177,6 +177,31 @@ def test_wrong_arguments_are_told_before_anything_is_computed(store, notebook, s
     unit = notebook(f"{source}\n    raise SystemExit").unit
     with pytest.raises(TypeError, match=said):
         sweep(unit, points, store=store, batch=batch)
+
+
+def test_fp32_on_a_gpu_is_not_tf32():
+    kinds = torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    before = [kind.fp32_precision for kind in kinds]
+    no_tf32()
+    assert [kind.fp32_precision for kind in kinds] == ["ieee", "ieee"]
+    for kind, precision in zip(kinds, before, strict=True):
+        kind.fp32_precision = precision
+
+
+def test_batched_work_is_shared_among_all_that_compute(store, notebook, monkeypatch):
+    unit = notebook("def unit(a, seed):\n    return [dict(value=one) for one in seed]").unit
+    handed = []
+    here = scaleout.compute
+
+    def noted(work, tasks, *, jobs):
+        handed.append(len(tasks))
+        return here(work, tasks, jobs=1)
+
+    monkeypatch.setattr(scaleout, "compute", noted)
+    for workers, calls in ((2, 2), (40, 12)):  # of a cluster, say
+        monkeypatch.setattr(scaleout, "at_once", lambda jobs, workers=workers: workers)
+        sweep(unit, grid(a=workers, seed=range(12)), store=store, batch="seed")
+        assert handed.pop() == calls
 
 
 def test_a_unit_that_raises_keeps_its_siblings(store, notebook, calls, monkeypatch):
