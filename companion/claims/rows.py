@@ -129,8 +129,8 @@ class Claim:
         return printed / 100 if self.unit == "percent" else printed
 
 
-def registry(source: str | None = None) -> dict[str, Claim]:
-    """Return the claims of one source, or of all, by id.
+def registry(of: str | None = None) -> dict[str, Claim]:
+    """Return the claims of a source ("mosaic"), of a section ("mosaic/stagewise") or of all, by id.
 
     Raises
     ------
@@ -138,9 +138,11 @@ def registry(source: str | None = None) -> dict[str, Claim]:
         If there is no such source, or a row is not valid; every bad row of a file is named.
     """
     files = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.csv"))}
-    if source is not None and source not in files:
+    source, _, section = (of or "").partition("/")
+    if source and source not in files:
         raise ValueError(f"there are no claims of a source {source!r}; the sources are {', '.join(files)}")
-    return {c.id: c for name, path in files.items() if source in (None, name) for c in read(path).values()}
+    found = {c.id: c for name, path in files.items() if source in ("", name) for c in read(path).values()}
+    return {id: claim for id, claim in found.items() if claim.section == of} if section else found
 
 
 def claim(id: str) -> Claim:
@@ -151,6 +153,15 @@ def claim(id: str) -> Claim:
         hint = f"close to it are {', '.join(close)}" if close else "none is close to it"
         raise KeyError(f"there is no claim {id!r} among {len(claims)}; {hint}")
     return claims[id]
+
+
+def reported(id: str) -> float:
+    """Return the number that the claim called `id` reports, in internal units; NaN where no claim has that name.
+
+    For tables of reported numbers that have gaps; `claim` tells a wrong name from a gap.
+    """
+    found = registry().get(id)
+    return float("nan") if found is None or found.reported_internal is None else found.reported_internal
 
 
 COLUMNS = tuple(field.name for field in fields(Claim) if field.name != "truncated")

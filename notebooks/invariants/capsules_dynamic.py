@@ -145,9 +145,9 @@ NETWORKS = {"capsules, dynamic routing": (caps, "caps_dr"), "best CNN": (cnn, "c
 
 def reported(stem, measure):
     """What the article or its repository has, if either has it."""
-    names = f"invariants.{stem}.{measure}", f"invariants.x.{stem}.{measure}"
-    found = [name for name in names if name in claims.registry()]
-    return claims.claim(found[0]).reported_internal if found else np.nan
+    return np.nan_to_num(
+        claims.reported(f"invariants.{stem}.{measure}"), nan=claims.reported(f"invariants.x.{stem}.{measure}")
+    )
 
 
 # %%

@@ -170,14 +170,12 @@ run.figure("peaks", figure, caption="The same drawings of eight digits against t
 
 # %%
 COLUMNS = curves.turn_columns(DEGREES)
-REGISTRY = {one.id: one for one in claims.registry("invariants").values() if one.section == run.section}
 SHORT = {VANILLA: "vanilla", CODED: "adv"}
 
 
 def reported(model, digit, column):
     """What the authors' score files give, or NaN."""
-    row = REGISTRY.get(f"invariants.x.ae_rot.{SHORT[model]}.{digit}.{column}")
-    return row.reported_internal if row else np.nan
+    return claims.reported(f"invariants.x.ae_rot.{SHORT[model]}.{digit}.{column}")
 
 
 # %%
@@ -543,7 +541,7 @@ VERSIONS = {
     "adv": {"faithful": CODED, "corrected": CORRECTED},
 }
 by_digit = {key: part.sort_values("seed") for key, part in scores.groupby(["model", "digit"])}
-for row in REGISTRY.values():
+for row in claims.registry(run.section).values():
     if row.kind == "value":
         *_, model, digit, column = row.id.split(".")
         for variant, name in VERSIONS[model].items():

@@ -199,14 +199,11 @@ run.figure("shift", ten_lines(published, trained=SHIFTS.within, **FIXED), captio
 #
 # Beside the authors' score files, which give these points for '4', '9' and '0':
 
+
 # %%
-REGISTRY = {one.id: one for one in claims.registry("invariants").values() if one.section == run.section}
-
-
 def reported(digit, column, model="ae_shift.vanilla"):
     """What the authors' score files give, or NaN."""
-    row = REGISTRY.get(f"invariants.x.{model}.{digit}.{column}")
-    return row.reported_internal if row else np.nan
+    return claims.reported(f"invariants.x.{model}.{digit}.{column}")
 
 
 three = published[published["digit"].isin((4, 9, 0))].copy()
@@ -478,7 +475,7 @@ for name, value in SETUP.items():
 
 # %%
 by_digit = {key: part.sort_values("seed") for key, part in scores.groupby(["model", "digit"])}
-for row in REGISTRY.values():
+for row in claims.registry(run.section).values():
     if row.kind == "value" and ".o8." not in row.id:
         *_, source, model, digit, column = row.id.split(".")
         run.claim(row.id, by_digit[PUBLISHED if source == "ae_shift" else HALF, digit][column])

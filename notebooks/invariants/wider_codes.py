@@ -210,13 +210,11 @@ run.figure("codes_angle", figure, caption="Error by angle and code size; shaded,
 # %%
 found = regions.by_region(codes, scale.every)
 found["code"] = found["name"].str.removeprefix("ae_z").astype(int)
-REGISTRY = claims.registry("invariants")
 
 
 def reported(identifier):
     """What the repository reports, or NaN."""
-    row = REGISTRY.get(f"invariants.x.{identifier}")
-    return row.reported_internal if row else np.nan
+    return claims.reported(f"invariants.x.{identifier}")
 
 
 lines = {f"authors, {DIGITS[digit]}, 128": reported(f"ext.ae_z128.{digit}.ratio") for digit in ("d4", "d9")}
@@ -557,9 +555,9 @@ each = found[~found["digit"].isin(DIGITS)].groupby(["name", "seed"], as_index=Fa
 extremes = each.agg(["min", "max"]).rename(columns={"min": "ratio_min", "max": "ratio_max"}).assign(digit="o8")
 found = found.merge(extremes, how="left", on=["name", "seed", "digit"])
 scored = {key: part.sort_values("seed") for key, part in found.groupby(["name", "digit"])}
-for row in REGISTRY.values():
+for row in claims.registry(run.section).values():
     *_, name, digit, column = row.id.split(".")
-    if row.section == run.section and digit in DIGITS and (name, digit) in scored:
+    if digit in DIGITS and (name, digit) in scored:
         run.claim(row.id, scored[name, digit][column])
 
 # %% [markdown]

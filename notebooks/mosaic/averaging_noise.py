@@ -279,15 +279,13 @@ run.figure(
 # Their notebooks print whole percents, cut off, not rounded, for three of the angles.
 
 # %%
-section = [row for row in claims.registry("mosaic").values() if row.section == run.section]
 NOTEBOOK_ANGLES = {0: "ang0", 30: "ang30", -60: "ang300"}
 
 
 def reported(angle):
     """The authors' matrix as shares, NaN where nothing was printed."""
-    known = {row.id: row.reported for row in section}
-    cells = [[f"mosaic.x.s9.{NOTEBOOK_ANGLES.get(angle)}.D{i}.D{j}" for j in DATASETS] for i in DATASETS]
-    return np.array([[known.get(cell, np.nan) for cell in line] for line in cells]) / 100
+    cells = f"mosaic.x.s9.{NOTEBOOK_ANGLES.get(angle)}"
+    return np.array([[claims.reported(f"{cells}.D{i}.D{j}") for j in DATASETS] for i in DATASETS])
 
 
 # %%
@@ -523,7 +521,7 @@ def ours_for(identifier):
 # %%
 REASON = "Over the seeds here it lies between {:.3f} and {:.3f}; theirs is {}, and falls outside what such runs give."
 verdicts = Counter()
-for row in section:
+for row in claims.registry(run.section).values():
     if row.id.startswith("mosaic.x.s9."):
         values, variant = ours_for(row.id)
         verdict = run.claim(row.id, values, variant=variant)

@@ -219,7 +219,7 @@ run.figure(
 # ## Table 11 again
 
 # %%
-registry = {row.id: row for row in claims.registry("mosaic").values() if row.section == run.section}
+registry = claims.registry(run.section)
 COLUMNS = {"train": "train", "test": "test", "no_noise": "no noise"}
 theirs = [[registry[f"mosaic.t11.n{n}.{c}"].reported_internal for c in COLUMNS] for n in COUNTS]
 

@@ -463,7 +463,7 @@ run.table("deviations", deviations.reset_index(), caption="Mean and spread of th
 # random thirds have; the training rows of the same study, rightly sorted, are not bound by that.
 
 # %%
-registry = {one.id: one for one in claims.registry("mosaic").values() if one.section == run.section}
+registry = claims.registry(run.section)
 
 
 def printed(split, column):

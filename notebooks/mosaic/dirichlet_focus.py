@@ -200,16 +200,14 @@ run.table("floor", floor.round(3), caption="Training loss at concentration 0.01 
 # Theirs are of Mini-Inception, and have no diagonal.
 
 # %%
-section = {row.id: row for row in claims.registry("mosaic").values() if row.section == run.section}
-every = claims.registry("mosaic")
+section = claims.registry(run.section)
 COLUMNS = (*D, 10)
 PREFIX = dict(zip(LAWS, ("x.s33.a0.01", "x.s33.a0.5", "x.s33.a2", "x.s33.a1e5", "x.s32.mini10k"), strict=True))
 
 
 def reported(law):
     """The authors' matrix (9, 10) as shares, NaN where nothing was printed."""
-    cells = [[f"mosaic.{PREFIX[law]}.D{i}.D{j}" for j in COLUMNS] for i in D]
-    return np.array([[every[c].reported_internal if c in every else np.nan for c in line] for line in cells])
+    return np.array([[claims.reported(f"mosaic.{PREFIX[law]}.D{i}.D{j}") for j in COLUMNS] for i in D])
 
 
 # %%

@@ -200,14 +200,13 @@ run.table(
 # Rows: trained on. Columns: tested on. Below each of our numbers stands theirs, cut off to whole percents.
 
 # %%
-section = {row.id: row for row in claims.registry("mosaic").values() if row.section == run.section}
+section = claims.registry(run.section)
 COLUMNS = (*D, 10)
 
 
 def reported(net, design):
     """The authors' matrix (9, 10) as shares, NaN where nothing was printed."""
-    cells = [[f"mosaic.x.s32.{net}{design}.D{i}.D{j}" for j in COLUMNS] for i in D]
-    return np.array([[section[c].reported_internal if c in section else np.nan for c in line] for line in cells])
+    return np.array([[claims.reported(f"mosaic.x.s32.{net}{design}.D{i}.D{j}") for j in COLUMNS] for i in D])
 
 
 # %%

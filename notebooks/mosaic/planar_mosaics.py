@@ -200,17 +200,12 @@ types["focus"] = types["ftpt"] + types["ftpf"]  # share of mosaics with the larg
 # source: one run each.
 
 # %%
-registry = {row.id: row for row in claims.registry("mosaic").values() if row.section == run.section}
+registry = claims.registry(run.section)
 READER_ORDER = list(planar.READERS)
 PARTS = {"train": "training mosaics", "test": "same points", "fresh": "fresh points"}
 
 
 # %%
-def told(identifier):
-    """What the authors report, in internal units; NaN where there is nothing."""
-    return registry[identifier].reported_internal if identifier in registry else np.nan
-
-
 def mean_of(table, row, value, rows):
     """Means over seeds as a matrix (rows, readers)."""
     return table.pivot_table(index=row, columns="reader", values=value).loc[list(rows), READER_ORDER].to_numpy()
@@ -222,7 +217,9 @@ ours = {title: mean_of(types, "type", part, names) for part, title in PARTS.item
 theirs = {title: np.full((len(TYPES), len(READER_ORDER)), np.nan) for title in ours}
 for line, (kind, variance) in enumerate(TYPES):
     for part in ("train", "test") if variance == VARIANCES[kind][0] else ():
-        theirs[PARTS[part]][line, READER_ORDER.index("deep attention")] = told(f"mosaic.x.t8.type{kind}.{part}")
+        theirs[PARTS[part]][line, READER_ORDER.index("deep attention")] = claims.reported(
+            f"mosaic.x.t8.type{kind}.{part}"
+        )
 run.figure(
     "table8",
     plots.matrices(ours, rows=names, columns=READER_ORDER, second=theirs, unit="accuracy", cell=(0.52, 0.42)),
@@ -312,7 +309,7 @@ def counted(epoch, name):
 # %%
 log = {
     f"epoch {epoch}, {name.upper()}": [
-        told(f"mosaic.x.s6.type1.log.epoch{epoch}.{name.upper()}"),
+        claims.reported(f"mosaic.x.s6.type1.log.epoch{epoch}.{name.upper()}"),
         *np.quantile(counted(epoch, name), [0, 0.5, 1]),
     ]
     for epoch in at
@@ -404,7 +401,9 @@ run.figure(
         {"trained on D…": np.stack([of_fixed(kind).mean(0) for kind in kinds])},
         rows=[f"type {kind}" for kind in kinds],
         columns=columns,
-        second={"trained on D…": np.array([[told(f"mosaic.x.s6.type{k}.{D}") for D in columns] for k in kinds])},
+        second={
+            "trained on D…": np.array([[claims.reported(f"mosaic.x.s6.type{k}.{D}") for D in columns] for k in kinds])
+        },
         unit="accuracy",
         cell=(0.52, 0.42),
     ),
@@ -432,9 +431,9 @@ run.figure(
 # %%
 # NBVAL_CHECK_OUTPUT
 ROWS = ("row1", "row2")
-SVM = {row: told(f"mosaic.f3.{row}.linear_svm_mosaic") for row in ROWS}
+SVM = {row: claims.reported(f"mosaic.f3.{row}.linear_svm_mosaic") for row in ROWS}
 best = {row: norm.cdf(np.sqrt(3) * norm.ppf(share)) for row, share in SVM.items()}
-deep_told = {row: told(f"mosaic.f3.{row}.deep_attention") for row in ROWS}
+deep_told = {row: claims.reported(f"mosaic.f3.{row}.deep_attention") for row in ROWS}
 table = {"linear SVM, reported": SVM, "hence at best": best, "deep attention, reported": deep_told}
 (100 * pd.DataFrame(table)).round(1)
 
@@ -598,7 +597,7 @@ COLUMNS = {
 }
 ours = {PARTS[part]: mean_of(points, "problem", part, FOUR) for part in ("train", "fresh")}
 row_of = {problem: row for row, problems in STAND_INS.items() for problem in problems}
-cells = [[told(f"mosaic.f3.{row_of[p]}.{COLUMNS.get(r)}") for r in READER_ORDER] for p in FOUR]
+cells = [[claims.reported(f"mosaic.f3.{row_of[p]}.{COLUMNS.get(r)}") for r in READER_ORDER] for p in FOUR]
 
 # %%
 run.figure(

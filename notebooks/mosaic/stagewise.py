@@ -241,7 +241,7 @@ widgets.explore(look, experiment=list(by_run), mosaics=PLACES)
 # ## Table 3 beside the authors'
 
 # %%
-reported = {row.id: row.reported for row in claims.registry("mosaic").values() if row.section == run.section}
+reported = {row.id: row.reported for row in claims.registry(run.section).values()}
 final = runs.groupby(RUN, sort=False).tail(1)
 table3 = summarise(final, ["train_accuracy", "test_accuracy", "held_out_accuracy"], ["experiment", "first"])
 table3["quantity"] = table3["quantity"].str.removesuffix("_accuracy")
