@@ -118,7 +118,9 @@ def bring_in_step(source: Path) -> bool:
     notebook = read_source(source)
     path = source.with_suffix(".ipynb")
     if path.exists():
-        before = {cell.source.strip(): cell for cell in nbformat.read(path, as_version=4).cells}
+        published = nbformat.read(path, as_version=4)
+        notebook.metadata |= {key: value for key, value in published.metadata.items() if key == "language_info"}
+        before = {cell.source.strip(): cell for cell in published.cells}
         for cell in notebook.cells:
             if cell.cell_type == "code" and cell.source.strip() in before:
                 cell.outputs = before[cell.source.strip()].outputs

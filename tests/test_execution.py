@@ -204,10 +204,12 @@ def test_bring_in_step_keeps_the_outputs_of_unchanged_cells(project):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="kept")]
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.11.7"}  # as a kernel leaves it
     nbformat.write(notebook, path)
     source.write_text(GOOD.replace("seed**2", "seed**3"))
     assert execution.main(["--bring-in-step"]) == 0
     outputs = [len(cell.outputs) for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert outputs == [1, 1, 0, 1]
+    assert nbformat.read(path, as_version=4).metadata["language_info"]["version"] == "3.11.7"
     shutil.copy(path, path.with_name("copy.ipynb"))
     assert execution.main(["--check-pairs"]) == 0
