@@ -60,7 +60,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, str]:
     note = _note(contents.schema)
     table = contents.to_pandas()
     for name, shape in note["shapes"].items():
-        table[name] = [np.asarray(cell).reshape(shape) for cell in table[name]]
+        table[name] = [np.array(cell).reshape(shape) for cell in table[name]]  # writable, as computed ones are
     for name in note["tuples"]:
         table[name] = [tuple(cell) for cell in contents[name].to_pylist()]
     return table, note["digest"]

@@ -283,7 +283,7 @@ def test_published_tables_come_back_as_they_were(tmp_path):
     assert [type(cell) for cell in read.pair] == [tuple, tuple]
     for name in ("bytes", "mask", "single"):
         for one, other in zip(read[name], table[name], strict=True):
-            assert one.dtype == other.dtype and one.shape == other.shape
+            assert one.dtype == other.dtype and one.shape == other.shape and one.flags.writeable
             np.testing.assert_array_equal(one, other)
     assert published.write_table(path, table, "2")
 
