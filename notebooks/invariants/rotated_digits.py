@@ -494,9 +494,9 @@ COUNTS = {"train_images": len(train.labels), "test_images": len(test.labels), "t
 for name, value in COUNTS.items():
     run.claim(f"invariants.data.{name}", value)
 with torch.device("cpu"):
-    layers = [type(layer) for layer in models.RotationCNN("regular_00", seed=0).modules()]
-run.claim("invariants.cnn.baseline.conv_layers", layers.count(torch.nn.Conv2d))
-run.claim("invariants.cnn.baseline.dense_layers", layers.count(torch.nn.Linear))
+    layers = list(models.RotationCNN("regular_00", seed=0).modules())
+for name, kind in (("conv", torch.nn.Conv2d), ("dense", torch.nn.Linear)):
+    run.claim(f"invariants.cnn.baseline.{name}_layers", sum(isinstance(layer, kind) for layer in layers))
 for row in models.ROTATION_ROWS:
     weights = models.RotationCNN(row, seed=0).parameters()
     run.claim(f"invariants.x.cnn.{row}.parameters", sum(one.numel() for one in weights))
