@@ -268,7 +268,7 @@ def _instances(value: Any) -> Iterator[Any]:
     elif isinstance(value, list | tuple | set | frozenset):
         inside = value
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        inside = vars(value).values()
+        inside = (getattr(value, field.name) for field in dataclasses.fields(value))
     for one in inside:
         yield from _instances(one)
 

@@ -16,7 +16,7 @@ from scipy import stats as scipy_stats
 from scipy.special import expit
 
 import companion.claims
-from companion.claims import Claim, Judgement, Verdict, claim, gate, judge, read, registry
+from companion.claims import Claim, Judgement, Verdict, claim, gate, judge, read, registry, reported
 from companion.claims.rows import COLUMNS, NEEDS
 
 SOURCES = {"reasonable", "generalizations", "understanding", "invariants", "mosaic"}
@@ -144,6 +144,21 @@ def test_a_wrong_header_or_a_short_row_is_told(tmp_path):
     other.write_text(text.replace("locator", "place"))
     with pytest.raises(ValueError, match="header"):
         read(other)
+
+
+def test_a_section_has_its_own_claims():
+    own = registry("understanding/lenet_negatives")
+    assert own and {one.section for one in own.values()} == {"understanding/lenet_negatives"}
+    assert own.items() < registry("understanding").items() < registry().items()
+    assert registry("understanding/no_such_notebook") == {}
+
+
+def test_a_reported_number_is_a_share_a_gap_is_nan_and_a_word_is_an_error():
+    assert reported("understanding.lenet.orig.orig") == pytest.approx(0.9894)
+    assert np.isnan(reported("understanding.lenet.orig.no_such_column"))
+    word = next(one for one in registry().values() if one.unit == "label")
+    with pytest.raises(ValueError, match="which is no number"):
+        reported(word.id)
 
 
 def test_unknown_names_are_told_with_those_that_exist():

@@ -501,6 +501,9 @@ class Case:
     k: int
     def value(self, x):
         return self.k {} x
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+    k: Case
 cases = {}
 def square(x):
     return {}.value(x)
@@ -509,6 +512,7 @@ for kind, held, taken in (
     ("dict", "{'a': Case(2)}", "cases['a']"),
     ("tuple in a list", "[(1, Case(2))]", "cases[0][1]"),
     ("field", "Case(Case(2))", "cases.k"),
+    ("field without a dict", "Slotted(Case(2))", "cases.k"),
 ):
     PAIRS[f"method of an instance in a {kind}"] = (CASES.format("*", held, taken), CASES.format("+", held, taken))
 UNIT = "\ndef unit(a, seed):\n    return dict(value=square(a))\n"

@@ -350,6 +350,21 @@ def test_a_setting_without_a_limit_can_be_given_one(project, monkeypatch):
         Run(SECTION, profile="paper", device="cpu").scale(**ALL)
 
 
+def test_a_renamed_sweep_does_not_count_twice(project, monkeypatch):
+    def finished(name):
+        run = Run(SECTION, profile="smoke", device="cpu")
+        run.sweep(unit, seed=run.seeds(1), name=name)
+        run.finish()
+        return run.folder / "results"
+
+    def unit(seed):
+        return dict(noise=np.random.default_rng(seed).random(1000))
+
+    whole = sum(path.stat().st_size for path in finished("first").iterdir())
+    monkeypatch.setattr(published, "LIMIT_BYTES", int(1.5 * whole))
+    assert [path.name for path in finished("second").iterdir()] == ["second.parquet"]
+
+
 def test_points_and_arguments_are_not_given_together(project):
     def unit(seed, epochs=10):
         return dict(value=epochs)

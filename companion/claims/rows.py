@@ -159,9 +159,14 @@ def reported(id: str) -> float:
     """Return the number that the claim called `id` reports, in internal units; NaN where no claim has that name.
 
     For tables of reported numbers that have gaps; `claim` tells a wrong name from a gap.
+
+    Raises
+    ------
+    ValueError
+        If the claim reports no number.
     """
     found = registry().get(id)
-    return float("nan") if found is None or found.reported_internal is None else found.reported_internal
+    return found.reported_internal if found else float("nan")
 
 
 COLUMNS = tuple(field.name for field in fields(Claim) if field.name != "truncated")

@@ -145,9 +145,8 @@ NETWORKS = {"capsules, dynamic routing": (caps, "caps_dr"), "best CNN": (cnn, "c
 
 def reported(stem, measure):
     """What the article or its repository has, if either has it."""
-    return np.nan_to_num(
-        claims.reported(f"invariants.{stem}.{measure}"), nan=claims.reported(f"invariants.x.{stem}.{measure}")
-    )
+    article, repository = (claims.reported(f"invariants.{part}{stem}.{measure}") for part in ("", "x."))
+    return repository if np.isnan(article) else article
 
 
 # %%

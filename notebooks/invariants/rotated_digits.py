@@ -207,7 +207,7 @@ opening = trained("regular_00", BASE, "all digits held back").melt(
 opening["turned by"] = opening["turned by"].replace({"upright": "0°", "quarter": "90°"})
 figure = plots.strip(opening, "network", "accuracy", hue="turned by", share=True, xlabel="")
 told = "Accuracy on all eight digits upright and a quarter turn to the left."
-run.figure("opening", figure, caption=told, n=min(scale.seeds, scale.ablation_seeds))
+run.figure("opening", figure, caption=told, n=trained(BASE, "all digits held back").network.value_counts().min())
 
 # %% [markdown]
 # Trained within ±45° only, the network loses most digits at a quarter turn. Where six digits were seen all the way
@@ -328,8 +328,9 @@ parts = {name.replace("p_", "P_"): losses.assign(accuracy=losses[name]) for name
 figure = plots.panels(parts, functools.partial(plots.strip, x="row", y="accuracy", hue="loss", share=True), across=3,
                       size=(2.5, 2.5), ylabel="accuracy")  # fmt: skip
 told = "P_test, P_out and P_inv with the scripts' double softmax and with one softmax, "
-told += "of {} and of {} seeds.".format(*losses.loss.value_counts()[["as coded", "one softmax"]] // len(MAIN))
-run.figure("losses", figure, caption=told, n=min(scale.seeds, scale.ablation_seeds))
+ways = losses.groupby("loss", sort=False).seed.nunique()
+told += f"of {ways['as coded']} and of {ways['one softmax']} seeds."
+run.figure("losses", figure, caption=told, n=ways.min())
 
 # %% [markdown]
 # Each class has about an eighth of the test images. Where two networks are an eighth apart in P_test, one of them may
