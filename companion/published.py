@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, str]:
     return table, note["digest"]
 
 
-def check_size(folder: Path) -> None:
+def check_size(tables: Sequence[Path]) -> None:
     """Check that the tables of one notebook are small enough to be kept in git.
 
     Raises
@@ -74,10 +75,10 @@ def check_size(folder: Path) -> None:
     ValueError
         If they are not; the results themselves are in the store.
     """
-    size = sum(path.stat().st_size for path in folder.glob("*.parquet"))
+    size = sum(path.stat().st_size for path in tables)
     if size > LIMIT_BYTES:
         raise ValueError(
-            f"the result tables of {folder.parent.name} take {size / 1e6:.1f} MB, and at most "
+            f"the result tables of {tables[0].parent.parent.name} take {size / 1e6:.1f} MB, and at most "
             f"{LIMIT_BYTES / 1e6:.0f} MB are published; let the unit return smaller arrays (fewer points, float32)"
         )
 

@@ -313,8 +313,8 @@ class Run:
         results = {f"{name}.parquet": found for name, found in self._sweeps.items()}
         for name, found in results.items():
             published.write_table(self.folder / "results" / name, found.table, found.digest)
+        published.check_size([self.folder / "results" / name for name in results])
         self._drop_leftovers(set(self._files) | {f"results/{name}" for name in results})
-        published.check_size(self.folder / "results")
         record.write(self.folder, self.record())
         return self.verdicts()
 
